@@ -76,10 +76,19 @@ export async function sharedStores(): Promise<Shared[]> {
  * The program as it is shipped, in dist. Every setting has its default except those of `shared` and `settings` (environment
  * variables).
  */
-export async function startSpringhouse(origin: Contestant, shared?: Shared,
+export function startSpringhouse(origin: Contestant, shared?: Shared,
   settings: Readonly<Record<string, string>> = {}): Promise<Contestant & { readonly pid: number; readonly admin: string }> {
+  return startProgram(fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)), origin, shared, settings)
+}
+
+/** The same program of another tree, which is built. */
+export async function startBefore(origin: Contestant, tree: string): Promise<Contestant & { readonly pid: number }> {
+  return { ...await startProgram(join(tree, 'dist/cli/main.js'), origin, undefined, {}), name: 'springhouse before' }
+}
+
+async function startProgram(program: string, origin: Contestant, shared: Shared | undefined,
+  settings: Readonly<Record<string, string>>): Promise<Contestant & { readonly pid: number; readonly admin: string }> {
   const [port, adminPort] = [await freePort(), await freePort()]
-  const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
   const args = ['serve', '--origin', origin.base, '--host', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort)]
   if (shared !== undefined) args.push('--redis', shared.redis)
   const url = `http://127.0.0.1:${adminPort}/readyz`
@@ -107,6 +116,24 @@ export async function startHttpProxy(origin: Contestant): Promise<Contestant> {
   return { name: '@fastify/http-proxy alone', base }
 }
 
+/** Proxies that store nothing: @fastify/http-proxy, node:http with undici's dispatch, and nginx if it is on PATH. */
+export async function startForwarders(origin: Contestant): Promise<(Contestant & { readonly pid: number })[]> {
+  const started: (Contestant & { readonly pid: number })[] = []
+  for (const [name, file] of [['@fastify/http-proxy alone', 'http-proxy'], ['node:http and undici dispatch', 'undici']] as const) {
+    const port = await freePort()
+    const base = `http://127.0.0.1:${port}`
+    const pid = await startServer(process.execPath, [contestantPath(file), String(port), origin.base], { url: `${base}/ready`, core: serverCore, env: { NODE_ENV: 'production' } })
+    started.push({ name, base, pid })
+  }
+  if (hasProgram('nginx')) {
+    const [port, home] = [await freePort(), temporaryHome('nginx')]
+    const base = `http://127.0.0.1:${port}`
+    writeFileSync(join(home, 'nginx.conf'), nginxConfiguration(home, port, new URL(origin.base).host, false))
+    started.push({ name: 'nginx', base, pid: await startServer('nginx', ['-p', home, '-c', join(home, 'nginx.conf')], { url: `${base}/ready`, core: serverCore }) })
+  }
+  return started
+}
+
 /** nginx and Varnish, those that are on PATH: one process or thread pool each, caching in memory, no access log. */
 export async function startPeers(origin: Contestant): Promise<Contestant[]> {
   const peers: Contestant[] = []
@@ -114,7 +141,7 @@ export async function startPeers(origin: Contestant): Promise<Contestant[]> {
   if (hasProgram('nginx')) {
     const [port, home] = [await freePort(), temporaryHome('nginx')]
     const base = `http://127.0.0.1:${port}`
-    writeFileSync(join(home, 'nginx.conf'), nginxConfiguration(home, port, upstream))
+    writeFileSync(join(home, 'nginx.conf'), nginxConfiguration(home, port, upstream, true))
     await startServer('nginx', ['-p', home, '-c', join(home, 'nginx.conf')], { url: `${base}/ready`, core: serverCore })
     peers.push({ name: 'nginx proxy_cache', base })
   }
@@ -134,7 +161,7 @@ function temporaryHome(name: string): string {
   return home
 }
 
-function nginxConfiguration(home: string, port: number, upstream: string): string {
+function nginxConfiguration(home: string, port: number, upstream: string, caches: boolean): string {
   mkdirSync(join(home, 'temp'))
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${home}/temp/${name};`).join(' ')
   return `daemon off; master_process off; worker_processes 1; pid ${home}/pid; error_log stderr;
@@ -146,7 +173,7 @@ http {
   upstream origin { server ${upstream}; keepalive 64; }
   server {
     listen 127.0.0.1:${port};
-    location / { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_cache bench; }
+    location / { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; ${caches ? 'proxy_cache bench;' : ''} }
   }
 }
 `

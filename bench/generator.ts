@@ -3,9 +3,9 @@
 import { connect } from 'node:net'
 import { systemClock } from '../src/clock.ts'
 
-const [, , address, connectionsText, secondsText] = process.argv
+const [, , address, connectionsText, secondsText, ...lines] = process.argv
 const url = new URL(address as string)
-const request = Buffer.from(`GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`)
+const request = Buffer.from(`GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`)
 const endsAt = systemClock.monotonic() + Number(secondsText) * 1000
 
 // Latencies by tenths of a millisecond; the last one takes all that are longer.

@@ -11,13 +11,14 @@ export interface Measured {
 
 export const generator = hasProgram('wrk') ? 'wrk' : 'built-in'
 
-/** Requests `url` on so many connections at once. Each sends the next request as soon as it has its response. */
-export async function load(url: string, connections: number, seconds: number): Promise<Measured> {
+/** Requests `url`, with these fields, on so many connections at once. Each sends the next request as soon as it has its response. */
+export async function load(url: string, connections: number, seconds: number, fields: Readonly<Record<string, string>> = {}): Promise<Measured> {
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`)
   if (generator === 'wrk') {
-    return parseWrk(await outputOf('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', url], generatorCore))
+    return parseWrk(await outputOf('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...lines.flatMap((line) => ['-H', line]), url], generatorCore))
   }
   const program = fileURLToPath(new URL('generator.js', import.meta.url))
-  return JSON.parse(await outputOf(process.execPath, [program, url, String(connections), String(seconds)], generatorCore)) as Measured
+  return JSON.parse(await outputOf(process.execPath, [program, url, String(connections), String(seconds), ...lines], generatorCore)) as Measured
 }
 
 const unitMs: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 }

@@ -1,30 +1,10 @@
 // The access log's cost in CPU for each hit, by A/B/A: off, errors, all, and back, each in a process of its own.
-import { readFileSync } from 'node:fs'
 import { ask, startSpringhouse, type Contestant } from './contestants.ts'
+import { microsecondsEach, spread } from './cpu.ts'
 import { load } from './load.ts'
 
 /** Requests of each measurement, at least. */
 const requestsEach = 200_000
-const ticksPerSecond = 100
-
-/** CPU seconds of a process so far, as Linux counts them. */
-function cpuSeconds(pid: number): number {
-  // The name of the program, in brackets, may hold spaces.
-  const [, rest = ''] = /\) ([^\n]*)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
-  const fields = rest.split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-}
-
-async function microsecondsEach(server: Contestant & { readonly pid: number }, connections: number): Promise<number> {
-  const before = cpuSeconds(server.pid)
-  let requests = 0
-  while (requests < requestsEach) {
-    const { perSecond, errors } = await load(`${server.base}/hit`, connections, 4)
-    if (errors > 0) throw new Error(`${errors} responses were not 200`)
-    requests += perSecond * 4
-  }
-  return ((cpuSeconds(server.pid) - before) / requests) * 1e6
-}
 
 /** Measures the settings of log.access beside each other. Lines go into a pipe that is read. */
 export async function accessLogs(origin: Contestant, connections: number, rounds: number): Promise<string> {
@@ -37,14 +17,14 @@ export async function accessLogs(origin: Contestant, connections: number, rounds
   }
   for (let round = 0; round < rounds; round++) {
     for (const [index, server] of servers.entries()) {
-      const each = await microsecondsEach(server, connections)
+      const each = await microsecondsEach({ url: `${server.base}/hit`, pid: server.pid, connections, requests: requestsEach })
       measured[index]?.push(each)
       console.log(`  round ${round + 1} of ${rounds}, log.access ${settings[index]}: ${each.toFixed(1)} µs`)
     }
   }
   const row = (access: string, values: readonly number[]): string => {
-    const sorted = values.toSorted((a, b) => a - b)
-    return `| ${access} | ${(sorted[sorted.length >> 1] as number).toFixed(1)} | ${(sorted[0] as number).toFixed(1)}–${(sorted.at(-1) as number).toFixed(1)} |`
+    const { median, text } = spread(values)
+    return `| ${access} | ${median.toFixed(1)} | ${text} |`
   }
   return [
     '## The access log',

@@ -1,4 +1,4 @@
-// npm run bench [-- --rounds 5 --seconds 4 --connections 50 --only hit|miss|peers|memory|purge|log] [--entries 1000000]: side by side, in turns, in one run.
+// npm run bench [-- --rounds 5 --seconds 4 --connections 50 --only hit|miss|peers|forwarded|growth|memory|purge|log|sessions|observe] [--entries 1000000] [--before DIR of another build, for `forwarded` and `sessions`]: side by side, in turns, in one run.
 import { spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -7,13 +7,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { ask, type Contestant, field, originCount, sharedStores, startBare, startHttpProxy, startOrigin, startPeers, startSpringhouse } from './contestants.ts'
 import { footprint } from './footprint.ts'
+import { growth } from './growth.ts'
+import { forwarded } from './forwarded.ts'
 import { accessLogs } from './log.ts'
 import { generator, load, type Measured } from './load.ts'
+import { observed } from './observe.ts'
 import { pinned } from './process.ts'
 import { purges } from './purge.ts'
+import { sessionCosts } from './sessions.ts'
 import { type Series, table, type Target } from './table.ts'
 
-const sections = ['hit', 'miss', 'peers', 'memory', 'purge', 'log'] as const
+const sections = ['hit', 'miss', 'peers', 'forwarded', 'growth', 'memory', 'purge', 'log', 'sessions', 'observe'] as const
 
 const { values: options } = parseArgs({
   options: {
@@ -22,6 +26,7 @@ const { values: options } = parseArgs({
     connections: { type: 'string', default: '50' },
     only: { type: 'string' },
     entries: { type: 'string', default: '1000000' },
+    before: { type: 'string' },
   },
 })
 const rounds = positive('rounds', options.rounds)
@@ -135,11 +140,15 @@ async function main(): Promise<void> {
     if (wanted('miss')) parts.push(await misses(origin, springhouse))
     if (wanted('peers')) parts.push(await peerHits(origin, springhouse))
   }
+  if (wanted('forwarded')) parts.push(await forwarded(await startOrigin(), rounds, options.before))
+  if (wanted('growth')) parts.push(await growth(await startSpringhouse(await startOrigin()), entries))
   if (wanted('memory')) parts.push(await footprint(await startSpringhouse(await startOrigin())))
   const memory = wanted('memory') ? memoryTier() : undefined
   if (memory !== undefined) parts.push(memory)
   if (wanted('purge')) parts.push(await purges(await startOrigin(), entries, 200))
   if (wanted('log')) parts.push(await accessLogs(await startOrigin(), connections, rounds))
+  if (wanted('sessions')) parts.push(await sessionCosts(await startOrigin(), connections, rounds, options.before))
+  if (wanted('observe')) parts.push(await observed(await startOrigin(), connections, rounds))
   const conditions = [
     `Node ${process.versions.node}, ${cpus()[0]?.model.trim() ?? 'an unknown processor'}, ${cpus().length} cores.`,
     pinned ? 'Each server on core 0, load generator and origin on core 1.' : '**Not pinned to cores** (no taskset, or one core): the numbers say less.',

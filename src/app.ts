@@ -32,6 +32,7 @@ import { RequestLog } from './log/request-log.ts'
 import type { LineSink } from './log/sink.ts'
 import { replyTo, Fleet } from './observe/fleet.ts'
 import { Observation } from './observe/observation.ts'
+import { Tail } from './observe/tail.ts'
 import { OwnReport } from './observe/own-report.ts'
 import { createOrigins } from './origin/origins.ts'
 import { CertificateChoice } from './proxy/listener/certificates.ts'
@@ -78,11 +79,13 @@ export async function startApp(
   let ready = false
   const counters = new Counters()
   const mask = targetMask(config.log.query)
+  const tail = config.observe.enabled ? new Tail(clock, config.observe.tailPerSecond) : undefined
   const requestLog = new RequestLog({
     access: new AccessLog(config.log, { sink: options.accessSink ?? standardOutput, format: lineFormat(config.log) }),
     logger,
     clock,
     mask,
+    tail,
     ...(options.crew !== undefined && { worker: String(process.pid) }),
   })
   const observation = config.observe.enabled
@@ -173,6 +176,7 @@ export async function startApp(
     get tokens() {
       return config.admin.tokens
     },
+    dashboard: config.admin.dashboard,
     sessionTtlMs: config.admin.sessionTtl,
     loginsPerMinute: config.admin.loginsPerMinute,
     store,
@@ -180,6 +184,7 @@ export async function startApp(
     origins,
     counters,
     observation,
+    tail,
     fleet,
     ownState: () => ownReport.process(),
     routes: () => shownRoutes,

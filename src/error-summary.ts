@@ -2,7 +2,7 @@
 
 /**
  * The part of an error that a log may show. Other properties are left out: ioredis adds the command with its arguments,
- * undici and Node the bytes that they read.
+ * Node the bytes that it read.
  */
 export interface ErrorSummary {
   readonly type: string

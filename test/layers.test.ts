@@ -149,7 +149,14 @@ t.test('no files import each other in a circle, not even by way of types', async
 
 t.test('nothing but the clock reads the time', async t => {
   const readers = files.filter(file => /\bDate\.now\(|\bperformance\.now\(|\bnew Date\(\)|\bprocess\.hrtime\b/.test(readFileSync(file, 'utf8'))).map(file => relative(source, file))
-  t.same(readers.filter(file => file !== 'clock.ts' && !file.startsWith(join('cli', 'demo'))), [])
+  // The page reads the clock of its browser, which is another machine's.
+  t.same(readers.filter(file => file !== 'clock.ts' && !file.startsWith(join('cli', 'demo')) && roomOf(file) !== 'page'), [])
+})
+
+t.test('the page imports nothing of the house, and the house nothing of the page', async t => {
+  const imports = files.flatMap(importsOf)
+  t.same(imports.filter(({ from, to }) => (roomOf(from) === 'page') !== (roomOf(to) === 'page')), [])
+  t.ok(imports.some(({ from }) => roomOf(from) === 'page'))
 })
 
 t.test('http, policy and forwarding do no I/O', async t => {

@@ -1,7 +1,8 @@
-// Compiles what has changed: `node tools/build.mjs dist` for the program, `test` for the tests (into .build), or both.
+// Compiles what has changed: `node tools/build.mjs dist` for the program, `test` for the tests (into .build), or both. Each has the
+// admin page in its folder `page`, as browsers get it.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -10,7 +11,7 @@ export const compiler = join(root, 'node_modules/typescript/bin/tsc')
 
 /** `base` is the folder that the paths in `output` are relative to. */
 const targets = {
-  dist: { output: 'dist', base: 'src', folders: ['src'], options: ['-p', 'tsconfig.build.json'], after: () => true },
+  dist: { output: 'dist', base: 'src', folders: ['src'], options: ['-p', 'tsconfig.build.json'], after: () => buildPage('dist/page') },
   test: { output: '.build', base: '.', folders: ['src', 'test', 'bench'], options: ['-p', 'tsconfig.json', '--noEmit', 'false', '--outDir', '.build'], after: equipTests },
 }
 
@@ -60,14 +61,42 @@ function filesOf(path) {
 function prune(name) {
   const { output, base } = targets[name]
   for (const file of filesOf(output)) {
+    if (relative(output, file).split('/').includes('page')) continue // `buildPage` makes it anew.
     const source = join(base, relative(output, file)).replace(/\.js(?:\.map)?$/, '.ts')
     if (source.endsWith('.ts') && !existsSync(join(root, source))) rmSync(join(root, file))
   }
 }
 
+/** The packages of the page: the file that browsers load, its name there, and the file with its licence. */
+const pagePackages = {
+  'preact.mjs': ['preact/dist/preact.mjs', 'preact/LICENSE'],
+  'preact-hooks.mjs': ['preact/hooks/dist/hooks.mjs', 'preact/LICENSE'],
+  'htm.mjs': ['htm/dist/htm.mjs', 'htm/LICENSE'],
+  'uplot.mjs': ['uplot/dist/uPlot.iife.min.js', 'uplot/LICENSE'],
+  'uplot.css': ['uplot/dist/uPlot.min.css', 'uplot/LICENSE'],
+}
+
+/** Compiles the admin page for browsers, and puts its style, its icon and its packages beside it, with their licences. */
+function buildPage(output) {
+  const folder = join(root, output)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(join(folder, 'packages'), { recursive: true })
+  const { status } = spawnSync(process.execPath, [compiler, '-p', 'src/page/tsconfig.json', '--outDir', output], { cwd: root, stdio: 'inherit' })
+  if (status !== 0) return false
+  for (const name of ['style.css', 'icon.svg']) copyFileSync(join(root, 'src/page', name), join(folder, name))
+  for (const [name, [file, licence]] of Object.entries(pagePackages)) {
+    const text = readFileSync(join(root, 'node_modules', file), 'utf8').replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n')
+    // uPlot's small form is a script; the page imports modules.
+    writeFileSync(join(folder, 'packages', name), name === 'uplot.mjs' ? `${text}\nexport default uPlot\n` : text)
+    cpSync(join(root, 'node_modules', licence), join(folder, 'packages', `${licence.split('/')[0]}.LICENSE`))
+  }
+  return true
+}
+
 /** Adds what compiled tests need: the version of the program, and their packages. */
 function equipTests() {
   copyFileSync(join(root, 'package.json'), join(root, '.build/package.json'))
+  if (!buildPage('.build/src/page')) return false
   return spawnSync(process.execPath, [join(root, 'tools/packages.mjs')], { cwd: root, stdio: 'inherit' }).status === 0
 }
 

@@ -3,7 +3,7 @@
 // processes of a test run: most of the CPU time of a short one. The code stays that of the package. `dist` imports the packages as
 // they are installed.
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { root } from './build.mjs'
@@ -13,18 +13,21 @@ const output = join(compiled, 'node_modules')
 const stamp = join(output, '.stamp')
 const program = join(compiled, 'program')
 
+/** Packages that read files of their own beside their code. Few tests need them. */
+const asInstalled = new Set(['playwright-core'])
+
 /** The import specifiers of packages in the compiled files, such as `fastify` and `ioredis/built/DataHandler.js`. */
 function importedPackages() {
   const found = new Set()
   for (const folder of ['src', 'test', 'bench']) {
     for (const name of readdirSync(join(compiled, folder), { recursive: true })) {
-      if (!name.endsWith('.js')) continue
+      if (!name.endsWith('.js') || name.startsWith('page/')) continue // The page's packages are for browsers.
       const text = readFileSync(join(compiled, folder, name), 'utf8')
       for (const [, imported] of text.matchAll(/^(?:import|export)\b[^'"]*\bfrom '([^'.][^':]*)'/gm)) found.add(imported)
       for (const [, imported] of text.matchAll(/\bimport\('([^'.][^':]*)'\)/g)) found.add(imported)
     }
   }
-  return [...found].filter(name => existsSync(join(root, 'node_modules', packageOf(name)))).sort()
+  return [...found].filter(name => !asInstalled.has(packageOf(name)) && existsSync(join(root, 'node_modules', packageOf(name)))).sort()
 }
 
 function packageOf(specifier) {
@@ -99,6 +102,7 @@ async function bundleProgram() {
   rmSync(program, { recursive: true, force: true })
   mkdirSync(program, { recursive: true })
   copyFileSync(join(root, 'package.json'), join(program, 'package.json'))
+  cpSync(join(compiled, 'src/page'), join(program, 'page'), { recursive: true })
   await build({
     entryPoints: {
       'cli/main': 'src/cli/main.js',

@@ -10,7 +10,9 @@ import { FleetNumbers } from './fleet.ts'
 import { Gathered } from './gathered.ts'
 import { takeJsonBodies } from './json-body.ts'
 import { loginRoutes } from './login.ts'
+import { liveRoute } from './live.ts'
 import { metricsRoute } from './metrics.ts'
+import { pageRoutes } from './page.ts'
 import { AdminProblem, answerError, answerParserError } from './problems.ts'
 import { EventStreams } from './event-streams.ts'
 import { openApiRoute } from './openapi.ts'
@@ -21,6 +23,7 @@ import { reloadRoute } from './reload.ts'
 import { refuseOtherSites } from './same-site.ts'
 import { sessionRoutes } from './sessions.ts'
 import { ownReports, statusRoutes } from './status.ts'
+import { tailRoute } from './tail.ts'
 import { trafficRoutes } from './traffic.ts'
 import { Turns } from './turns.ts'
 import { schemaCompiler, schemaErrors } from './validation.ts'
@@ -92,14 +95,16 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   const own = ownReports(parts)
   const gathered = new Gathered(parts, own)
   const fleet = new FleetNumbers(parts)
-  statusRoutes(app, parts, gathered, fleet)
+  const sources = statusRoutes(app, parts, gathered, fleet)
   trafficRoutes(app, parts, gathered, fleet)
-  const metrics = metricsRoute(app, parts, requests)
-  parts.workers?.report({ metrics, ...own })
-  loginRoutes(app, access, parts)
   const streams = new EventStreams()
   // An open stream would hold up the end of the listener.
   app.addHook('preClose', async () => streams.close())
+  liveRoute(app, parts, sources, streams)
+  tailRoute(app, parts, gathered, streams)
+  const metrics = metricsRoute(app, parts, requests, streams)
+  parts.workers?.report({ metrics, ...own })
+  loginRoutes(app, access, parts)
   purgeRoutes(app, parts, turns)
   purgesRoutes(app, access, parts, turns, streams)
   explainRoutes(app, access, parts)
@@ -107,6 +112,7 @@ export function createAdmin(parts: AdminParts): FastifyInstance {
   reloadRoute(app, parts)
   sessionRoutes(app, parts)
   openApiRoute(app, routes, parts.version)
+  if (parts.dashboard) pageRoutes(app)
   refuseOtherMethods(app, [...routes])
   return app
 }

@@ -1,5 +1,6 @@
 // Collects the reports that endpoints show: of this process, or of it and its workers.
 import type { StepData } from '../observe/history.ts'
+import type { TailBatch } from '../observe/tail.ts'
 import type { TopData } from '../observe/top.ts'
 import { AdminProblem } from './problems.ts'
 import type { AdminParts } from './parts.ts'
@@ -11,6 +12,7 @@ export interface OwnReports {
   numbers(): ProcessReport
   history(): StepData
   top(detail: ReportDetail['top']): TopData
+  tail(detail: ReportDetail['tail']): TailBatch
 }
 
 /** The reports of this process alone, or of all workers. */
@@ -29,6 +31,10 @@ export class Gathered {
 
   async history(): Promise<readonly StepData[]> {
     return this.#parts.workers === undefined ? [this.#own.history()] : this.#parts.workers.collect('history', undefined)
+  }
+
+  async tail(detail: ReportDetail['tail']): Promise<readonly TailBatch[]> {
+    return this.#parts.workers === undefined ? [this.#own.tail(detail)] : this.#parts.workers.collect('tail', detail)
   }
 
   async top(detail: ReportDetail['top']): Promise<readonly TopData[]> {

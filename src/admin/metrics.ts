@@ -5,6 +5,7 @@ import type { CountersSnapshot } from '../exchange/counters.ts'
 import type { OriginServerStatus } from '../origin/origin.ts'
 import { SessionCounters, TokenCounters, type SessionCounts, type TokenCounts } from '../session/counters.ts'
 import { degraded } from './degraded.ts'
+import type { EventStreams } from './event-streams.ts'
 import type { RequestCounts } from './request-counts.ts'
 import { addTrafficMetrics } from './traffic-metrics.ts'
 import type { AdminParts } from './parts.ts'
@@ -203,9 +204,10 @@ export function metricsRegistry(parts: AdminParts): Registry {
  * whenever a worker ends, and the values of each process would be lost.
  * @returns a function that reads the metrics of this process
  */
-export function metricsRoute(app: FastifyInstance, parts: AdminParts, requests: RequestCounts): () => Promise<MetricObject[]> {
+export function metricsRoute(app: FastifyInstance, parts: AdminParts, requests: RequestCounts, streams: EventStreams): () => Promise<MetricObject[]> {
   const registry = metricsRegistry(parts)
   requests.register(registry)
+  addTotal(registry, 'events_dropped_total', 'Events of /v1/live and /v1/tail that were not sent: the reader was slow, or there were too many in a second.', () => streams.dropped)
   const { workers } = parts
   if (workers !== undefined) registry.setDefaultLabels({ worker: workers.worker })
   const all = async (): Promise<Registry> => (workers === undefined ? registry : AggregatorRegistry.aggregate([...await workers.collect('metrics', undefined)]))

@@ -16,8 +16,8 @@ interface ObjectSchema {
 
 /** A line for each operation. A test compares this list with the routes. */
 const summaries: Readonly<Record<string, string>> = {
-  'GET /healthz': 'Shows that the process runs',
-  'GET /readyz': 'Shows that the proxy serves, and its degraded parts',
+  'GET /healthz': 'Health: 200 while the process runs',
+  'GET /readyz': 'Readiness: 200 while the proxy serves, with its degraded parts',
   'GET /metrics': 'Metrics for Prometheus',
   'GET /openapi.json': 'This description',
   'POST /v1/login': 'Logs a browser in with a token, by a cookie',
@@ -26,7 +26,7 @@ const summaries: Readonly<Record<string, string>> = {
   'GET /v1/stats': 'Counters, latencies and store sizes',
   'GET /v1/history': 'The last minutes or the last hour, step by step',
   'GET /v1/routes': 'Numbers of each route',
-  'GET /v1/top': 'The keys, tags, routes or reasons with most requests, misses, bytes or origin time',
+  'GET /v1/top': 'The keys, tags, routes and reasons with most requests, misses, bytes or origin time',
   'GET /v1/live': 'An event stream of the numbers of each second',
   'GET /v1/tail': 'An event stream of requests as they end',
   'GET /v1/origins': 'The servers of the origins',

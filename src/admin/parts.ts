@@ -12,6 +12,7 @@ import type { SessionCounts, TokenCounts } from '../session/counters.ts'
 import type { Counters } from '../exchange/counters.ts'
 import type { Fleet } from '../observe/fleet.ts'
 import type { ProcessState } from '../observe/fleet-report.ts'
+import type { Tail } from '../observe/tail.ts'
 import type { Observation } from '../observe/observation.ts'
 import type { Clock } from '../clock.ts'
 import type { FastifyBaseLogger } from 'fastify'
@@ -49,6 +50,8 @@ export interface AdminParts {
   readonly counters: Counters
   /** The numbers of this process; undefined if `observe.enabled` is false. */
   readonly observation?: Observation | undefined
+  /** Shows requests to watchers; undefined if `observe.enabled` is false. */
+  readonly tail?: Tail | undefined
   /** The numbers of all replicas; undefined without Redis. */
   readonly fleet?: Fleet | undefined
   /** The state of this process. */
@@ -59,6 +62,8 @@ export interface AdminParts {
   readonly sessionAdministration?: SessionAdministration | undefined
   /** The public keys of sessions as a JSON text; undefined while sessions are off. */
   readonly keySet?: (() => string) | undefined
+  /** True if the listener has the page for browsers. */
+  readonly dashboard: boolean
   /** True if the Redis of sessions alone is in trouble; undefined if they have none of their own. */
   readonly sessionsDegraded?: (() => boolean) | undefined
   /** The counters of sessions; undefined while sessions are off. */

@@ -7,9 +7,10 @@ import type { OriginServerStatus } from '../origin/origin.ts'
 import { degraded } from './degraded.ts'
 import type { FleetNumbers } from './fleet.ts'
 import type { Gathered, OwnReports } from './gathered.ts'
+import type { LiveSources } from './live.ts'
 import { AdminProblem } from './problems.ts'
 import { ownRow, replicaRows, replicasSchema } from './replicas.ts'
-import { bytesSchema, count, countOrNull, counts, latenciesSchema, members, millis, outcomesSchema, ratio, scopeOf, scopeParameter } from './response-schemas.ts'
+import { bytesSchema, count, countOrNull, counts, latenciesSchema, members, millis, outcomesSchema, ratio, scopeOf, scopeParameter, type Scope } from './response-schemas.ts'
 import { fleetStats, observedOfAll, shareOf, statsOf, statsOfAll } from './stats.ts'
 import type { AdminParts } from './parts.ts'
 import type { Stats } from './worker-report.ts'
@@ -59,12 +60,13 @@ export function ownReports(parts: AdminParts): OwnReports {
   return {
     numbers: () => ({ stats: statsOf(parts, startedMs), observed: observation?.report() }),
     history: () => observation?.steps() ?? [],
+    tail: ({ id, filter }) => parts.tail?.poll(id, filter) ?? { lines: [], dropped: 0 },
     top: ({ of, by }) => observation?.top(of, by) ?? { items: [], floor: 0, total: 0, sampledOneIn: 1 },
   }
 }
 
-/** Adds the status endpoints. */
-export function statusRoutes(app: FastifyInstance, parts: AdminParts, gathered: Gathered, fleet: FleetNumbers): void {
+/** Adds the status endpoints. Returns the functions that make the bodies of some of them. */
+export function statusRoutes(app: FastifyInstance, parts: AdminParts, gathered: Gathered, fleet: FleetNumbers): LiveSources {
   app.get('/healthz', { config: { scope: 'open' } }, async () => ({ status: 'ok' }))
 
   // Ready without Redis: the proxy still serves, slower, and taking every replica out of service would not help.
@@ -73,31 +75,34 @@ export function statusRoutes(app: FastifyInstance, parts: AdminParts, gathered: 
     return { status: 'ready', degraded: degraded(parts) }
   })
 
-  app.get<{ Querystring: Static<typeof statsQuery> }>('/v1/stats', { config: { scope: 'read' }, schema: { querystring: statsQuery, response: { 200: statsSchema } } },
-    async (request) => {
-      const reports = await gathered.numbers()
-      const all = reports.map(({ stats }) => stats)
-      const own = all.find(({ pid }) => pid === process.pid) ?? all[0] as Stats
-      const reporting = request.query.scope === 'fleet' ? await fleet.reporting() : undefined
-      if (reporting !== undefined) return fleetStats(own, reporting)
-      return {
-        scope: 'replica',
-        replicas: { live: all.length, reporting: all.length },
-        ...(parts.workers === undefined ? own : { ...statsOfAll(own, all), workers: all.map(shareOf) }),
-        ...observedOfAll(reports.map(({ observed }) => observed)),
-      }
-    })
+  const stats = async (scope: Scope): Promise<Record<string, unknown>> => {
+    const reports = await gathered.numbers()
+    const all = reports.map(report => report.stats)
+    const own = all.find(({ pid }) => pid === process.pid) ?? all[0] as Stats
+    const reporting = scope === 'fleet' ? await fleet.reporting() : undefined
+    if (reporting !== undefined) return fleetStats(own, reporting)
+    return {
+      scope: 'replica',
+      replicas: { live: all.length, reporting: all.length },
+      ...(parts.workers === undefined ? own : { ...statsOfAll(own, all), workers: all.map(shareOf) }),
+      ...observedOfAll(reports.map(({ observed }) => observed)),
+    }
+  }
+  const replicas = async (): Promise<Record<string, unknown>[]> => {
+    const [followers, reporting] = await Promise.all([parts.purgeLog.replicas(), fleet.reporting()])
+    return reporting === undefined ? followers.map(follower => ownRow(follower, parts)) : replicaRows(followers, reporting.members)
+  }
 
+  app.get<{ Querystring: Static<typeof statsQuery> }>('/v1/stats', { config: { scope: 'read' }, schema: { querystring: statsQuery, response: { 200: statsSchema } } },
+    async request => stats(request.query.scope ?? 'replica'))
   app.get('/v1/origins', { config: { scope: 'read' }, schema: { querystring: nothingElse, response: { 200: originsSchema } } }, async () => {
     const reports = await gathered.numbers()
     const observed = reports.map(report => report.observed).filter(each => each !== undefined)
     return { origins: parts.origins.status().map(server => ({ ...server, ...numbersOf(server, observed) })) }
   })
-  app.get('/v1/replicas', { config: { scope: 'read' }, schema: { querystring: nothingElse, response: { 200: replicasSchema } } }, async () => {
-    const [followers, reporting] = await Promise.all([parts.purgeLog.replicas(), fleet.reporting()])
-    return { replicas: reporting === undefined ? followers.map(follower => ownRow(follower, parts)) : replicaRows(followers, reporting.members) }
-  })
+  app.get('/v1/replicas', { config: { scope: 'read' }, schema: { querystring: nothingElse, response: { 200: replicasSchema } } }, async () => ({ replicas: await replicas() }))
   app.get('/v1/config', { config: { scope: 'read' } }, async () => parts.config())
+  return { stats, replicas, watch: () => fleet.watch() }
 }
 
 /** The numbers of a server in all processes; null if none counts them. */

@@ -1,5 +1,6 @@
 // The worker processes behind the same listeners. Any worker reports for all of them.
 import type { StepData } from '../observe/history.ts'
+import type { TailBatch, TailFilter } from '../observe/tail.ts'
 import type { Measure, Subject, TopData } from '../observe/top.ts'
 import type { MetricObject, ProcessReport } from './worker-report.ts'
 
@@ -9,6 +10,7 @@ export interface WorkerReport {
   readonly numbers: ProcessReport
   readonly history: StepData
   readonly top: TopData
+  readonly tail: TailBatch
 }
 
 /** The subject of a report; undefined where there is no choice. */
@@ -17,6 +19,8 @@ export interface ReportDetail {
   readonly numbers: undefined
   readonly history: undefined
   readonly top: { readonly of: Subject; readonly by: Measure }
+  /** A watcher, and the requests that it wants. */
+  readonly tail: { readonly id: string; readonly filter: TailFilter }
 }
 
 /** The access of a worker to the reports of all workers. A single process has none. */

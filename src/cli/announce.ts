@@ -17,6 +17,7 @@ export function announce(config: Config, app: Pick<App, 'proxyUrl' | 'adminUrl' 
   const rows = [
     ['proxy', app.proxyUrl],
     ['admin', app.adminUrl],
+    ...(config.admin.dashboard && config.admin.tokens.length > 0 ? [['page', `${app.adminUrl}/ (log in with an admin token)`]] : []),
     ...(app.redirectUrl === undefined ? [] : [['redirect', `${app.redirectUrl} to HTTPS`]]),
     ...(open.length === 0 ? [] : [['network', `${open.join(' and ')}: reachable on every address of this machine`]]),
     ['store', redis === undefined

@@ -9,6 +9,7 @@ import { resolveConfig } from '../config/load.ts'
 import { standardOutput } from '../log/outputs.ts'
 import { startBackend } from './demo/backends.ts'
 import { script, shellLine, type Place } from './demo/script.ts'
+import { startVisits } from './demo/visitors.ts'
 
 /**
  * Starts two demo servers as separate processes and the proxy in front of them, on the embedded store, and prints commands to
@@ -63,6 +64,8 @@ async function start(cleanups: (() => Promise<unknown>)[]): Promise<Place> {
   const app = await startApp({ config })
   cleanups.push(() => app.close())
   await Promise.all(backends.map((backend) => backend.useKeys(`${app.proxyUrl}/.well-known/springhouse/jwks.json`)))
+  const endVisits = startVisits(app.proxyUrl)
+  cleanups.push(async () => endVisits())
   const folder = await mkdtemp(join(tmpdir(), 'springhouse-demo-'))
   cleanups.push(() => rm(folder, { recursive: true, force: true }))
   return { proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, token, backends, cookies: join(folder, 'cookies') }
@@ -90,6 +93,7 @@ function tour(place: Place): string {
     `  proxy      ${proxyUrl}   (${proxyUrl}/events is a stream of server-sent events: curl -N)`,
     `  admin      ${adminUrl}`,
     `  token      ${token}`,
+    `  page       ${adminUrl}/   (open it in a browser, and log in with the token; visitors of the demo keep the numbers moving)`,
     ...backends.map(({ name, url, pid }) => `  backend ${name}  ${url}   (process ${pid})`),
     '',
     'Paste these into another terminal, one after the other:',

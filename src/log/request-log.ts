@@ -7,7 +7,8 @@ import type { ErrorCode, SpringhouseError } from '../errors.ts'
 import type { ClientExchange, ExchangeObserver } from '../exchange/client/exchange.ts'
 import { provenanceLines } from '../forwarding/trusted-fields.ts'
 import { fieldValue, firstRawValue } from '../http/fields.ts'
-import type { AccessRecord } from './access-line.ts'
+import type { Tail } from '../observe/tail.ts'
+import { accessLine, type AccessRecord } from './access-line.ts'
 import type { AccessLog } from './access-log.ts'
 import type { TargetMask } from './masking.ts'
 
@@ -15,7 +16,9 @@ export interface RequestLogParts {
   readonly access: AccessLog
   readonly logger: Pick<Logger, 'debug' | 'warn' | 'error'>
   readonly clock: Clock
-  /** Shows request targets in lines about failures. */
+  /** Shows requests to operators who watch; undefined if nobody can. */
+  readonly tail?: Tail | undefined
+  /** Shows request targets in lines about failures, and to operators who watch. */
   readonly mask: TargetMask
   /** Names this process, if there are several. */
   readonly worker?: string | undefined
@@ -36,9 +39,14 @@ export class RequestLog implements ExchangeObserver {
   }
 
   delivered(exchange: ClientExchange): void {
-    const { access, clock } = this.#parts
+    const { access, clock, tail, mask } = this.#parts
     const ms = exchange.durationMs(clock)
-    if (access.wants(exchange.status, exchange.outcome === 'error', ms)) access.write(this.#record(exchange, ms))
+    const isWanted = access.wants(exchange.status, exchange.outcome === 'error', ms)
+    const isWatched = tail?.isWatched === true
+    if (!isWanted && !isWatched) return
+    const record = this.#record(exchange, ms)
+    if (isWanted) access.write(record)
+    if (isWatched) tail.offer(record, () => mask(record.target), () => accessLine(record, mask).trimEnd())
   }
 
   failed(error: SpringhouseError, exchange: ClientExchange): void {

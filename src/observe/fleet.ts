@@ -104,15 +104,20 @@ export class Fleet {
     this.#steps.add(step, row)
   }
 
-  // Never rejects: while Redis is in trouble nothing is reported.
   async #report(): Promise<void> {
     if (this.#closed) return
-    const { redis: { small }, replica, reportMs } = this.#options
+    const { reportMs } = this.#options
     const isWatched = this.#nowMs < this.#watchedUntilMs
     clearTimeout(this.#timer)
     // Spread over time, because replicas are often started together.
     const waitMs = (isWatched ? Math.min(watchedReportMs, reportMs) : reportMs) * (0.9 + 0.2 * this.#random())
     this.#timer = setTimeout(() => void this.#report(), waitMs).unref()
+    await this.reportNow()
+  }
+
+  /** Writes the report, and adds what waits for the shared steps. While Redis is in trouble nothing is written. Never rejects. */
+  async reportNow(): Promise<void> {
+    const { redis: { small }, replica, reportMs } = this.#options
     const report = this.#source?.report()
     if (report === undefined) return
     try {

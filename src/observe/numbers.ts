@@ -1,6 +1,7 @@
 // Observes requests for the admin API and the metrics: all together, and by route.
 import type { Clock } from '../clock.ts'
 import type { ClientExchange, ExchangeObserver } from '../exchange/client/exchange.ts'
+import { bucketOf } from './buckets.ts'
 import { Traffic } from './traffic.ts'
 
 /** Takes some of the requests, for what is too costly to do for each of them. */
@@ -23,9 +24,10 @@ export class Numbers implements ExchangeObserver {
 
   delivered(exchange: ClientExchange): void {
     const ms = exchange.durationMs(this.#clock)
-    this.all.count(exchange, ms)
+    const bucket = bucketOf(ms)
+    this.all.count(exchange, ms, bucket)
     const route = exchange.routed?.route.id
-    if (route !== undefined) this.#route(route).count(exchange, ms)
+    if (route !== undefined) this.#route(route).count(exchange, ms, bucket)
     this.#sampler.ended(exchange, ms)
   }
 

@@ -253,9 +253,13 @@ class CountingSink implements ResponseSink {
   readonly #sink: ResponseSink
   readonly #count: RequestCount
 
+  /** Only if its sink takes whole responses. */
+  declare onWhole?: (status: number, fields: FieldLines, body: Buffer) => void
+
   constructor(sink: ResponseSink, count: RequestCount) {
     this.#sink = sink
     this.#count = count
+    if (sink.onWhole !== undefined) this.onWhole = countWhole
   }
 
   onTry(server: string, address?: string): void {
@@ -290,8 +294,21 @@ class CountingSink implements ResponseSink {
     this.#sink.onEnd(trailers)
   }
 
+  /** Counts a response that arrived at once. */
+  takeWhole(status: number, fields: FieldLines, body: Buffer): void {
+    this.#count.head(status)
+    this.#count.data(body.length)
+    this.#count.ended()
+    this.#sink.onWhole?.(status, fields, body)
+  }
+
   onError(error: SpringhouseError, headSeen: boolean): void {
     this.#count.failed(error)
     this.#sink.onError(error, headSeen)
   }
+}
+
+// Shared by all sinks. A closure would be created for each request.
+function countWhole(this: CountingSink, status: number, fields: FieldLines, body: Buffer): void {
+  this.takeWhole(status, fields, body)
 }

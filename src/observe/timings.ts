@@ -4,7 +4,7 @@ import type { PurgeTimings } from '../store/purge/log.ts'
 import type { Awaitable, Store, Writer } from '../store/store.ts'
 import { Latency } from './latency.ts'
 
-/** Operations that may wait for Redis. Operations in memory take no time that is worth a reading of the clock. */
+/** Operations that may wait for Redis. Operations in this process's memory are too short to be timed. */
 export const storeOperations = ['lookup', 'commit', 'append'] as const
 export type StoreOperation = typeof storeOperations[number]
 
@@ -46,6 +46,7 @@ export class Timings implements PurgeTimings {
   #timedWriter(writer: Writer): Writer {
     return {
       write: chunk => writer.write(chunk),
+      written: position => writer.written?.(position),
       get gaveUp() {
         return writer.gaveUp
       },

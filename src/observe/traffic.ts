@@ -1,6 +1,7 @@
 // The numbers of a set of requests: outcomes, bytes, saved time, and latency by outcome.
 import type { ClientExchange } from '../exchange/client/exchange.ts'
 import { requestOutcomes, type RequestOutcome } from '../exchange/client/outcome.ts'
+import { bucketOf } from './buckets.ts'
 import { isAmount, isCounts, isLatencies, isOutcomes, isRecord } from './checks.ts'
 import { Latency, mergedLatency, type LatencyData, type LatencySummary } from './latency.ts'
 
@@ -34,15 +35,15 @@ export class Traffic {
   readonly bytesByOutcome = new Float64Array(requestOutcomes.length)
   #savedOriginMs = 0
 
-  /** @param ms how long the request took */
-  count(exchange: ClientExchange, ms: number): void {
+  /** @param ms how long the request took @param bucket the index of its bucket */
+  count(exchange: ClientExchange, ms: number, bucket = bucketOf(ms)): void {
     const { outcome, bodyBytes, notStored } = exchange
     const index = indexes[outcome]
     this.outcomes[index] = (this.outcomes[index] as number) + 1
     this.bytesByOutcome[index] = (this.bytesByOutcome[index] as number) + bodyBytes
     if (outcome === 'hit' || outcome === 'stale') this.#savedOriginMs += exchange.storedFetchMs
     // A WebSocket lasts as long as its client wants.
-    if (!exchange.hasSwitched) (this.latency[index] ??= new Latency()).record(ms)
+    if (!exchange.hasSwitched) (this.latency[index] ??= new Latency()).record(ms, bucket)
     if (notStored !== undefined) this.notStored.set(notStored, (this.notStored.get(notStored) ?? 0) + 1)
   }
 

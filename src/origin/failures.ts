@@ -32,6 +32,8 @@ const byCode: ReadonlyMap<string, ErrorCode> = new Map([
   ['EAI_AGAIN', 'ORIGIN_DNS'],
   ['EAI_FAIL', 'ORIGIN_DNS'],
   ['EAI_NODATA', 'ORIGIN_DNS'],
+  // glibc's resolver without a descriptor for its configuration.
+  ['EBUSY', 'ORIGIN_DNS'],
   ['EHOSTUNREACH', 'ORIGIN_UNREACHABLE'],
   ['ENETUNREACH', 'ORIGIN_UNREACHABLE'],
   ['EHOSTDOWN', 'ORIGIN_UNREACHABLE'],
@@ -39,21 +41,11 @@ const byCode: ReadonlyMap<string, ErrorCode> = new Map([
   ['EACCES', 'ORIGIN_UNREACHABLE'],
   ['ETIMEDOUT', 'ORIGIN_CONNECT_TIMEOUT'],
   ['UND_ERR_CONNECT_TIMEOUT', 'ORIGIN_CONNECT_TIMEOUT'],
-  ['UND_ERR_HEADERS_TIMEOUT', 'ORIGIN_TIMEOUT'],
-  ['UND_ERR_BODY_TIMEOUT', 'ORIGIN_TIMEOUT'],
   ['ECONNRESET', 'ORIGIN_RESET'],
   ['ECONNABORTED', 'ORIGIN_RESET'],
   ['EPIPE', 'ORIGIN_RESET'],
-  ['UND_ERR_SOCKET', 'ORIGIN_RESET'],
-  ['UND_ERR_CLOSED', 'ORIGIN_UNREACHABLE'],
   ['UND_ERR_DESTROYED', 'ORIGIN_UNREACHABLE'],
-  ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'ORIGIN_TRUNCATED'],
-  ['UND_ERR_HEADERS_OVERFLOW', 'ORIGIN_FIELDS_TOO_LARGE'],
   ['HPE_HEADER_OVERFLOW', 'ORIGIN_FIELDS_TOO_LARGE'],
-  // If undici refuses to write a request, the client caused it: the configuration adds no bytes.
-  ['UND_ERR_INVALID_ARG', 'BAD_REQUEST'],
-  ['UND_ERR_NOT_SUPPORTED', 'BAD_REQUEST'],
-  ['UND_ERR_REQ_CONTENT_LENGTH_MISMATCH', 'BAD_REQUEST'],
 ])
 
 // Codes of Node and OpenSSL for certificate errors, for alerts of the peer, and for other TLS errors.
@@ -62,30 +54,21 @@ const tlsAlertCode = /^ERR_SSL_.*_ALERT_/
 const tlsCode = /^(?:ERR_TLS|ERR_SSL|EPROTO)/
 
 /**
- * Maps an error of a socket, of TLS or of undici to the catalogue. `headSeen`: forwarding of the response had begun, so a broken
+ * Maps an error of a socket, of TLS or of undici's connector to the catalogue. `headSeen`: forwarding of the response had begun, so a broken
  * connection means a truncated response.
  */
 export function mapOriginError(error: unknown, headSeen = false): SpringhouseError {
   if (error instanceof SpringhouseError) return error
   const code = systemCode(error)
-  // Parser errors of undici have no distinct code, only a name and llhttp's reason.
-  if (error instanceof Error && error.name === 'HTTPParserError') {
-    const cut = error.message.includes('Invalid EOF state')
-    return new SpringhouseError(!cut ? 'ORIGIN_MALFORMED' : headSeen ? 'ORIGIN_TRUNCATED' : 'ORIGIN_RESET', { cause: error })
-  }
-  // undici reports an unsolicited response, a 100 without Expect, or an unsolicited upgrade in this way.
-  if (code === 'UND_ERR_SOCKET' && (error as Error).message.startsWith('bad ')) return new SpringhouseError('ORIGIN_MALFORMED', { cause: error })
   return new SpringhouseError(codeOf(code, headSeen), { cause: error })
 }
 
 function codeOf(code: string, headSeen: boolean): ErrorCode {
   const known = byCode.get(code)
   if (known === 'ORIGIN_RESET' || known === 'ORIGIN_CONNECT_TIMEOUT') return headSeen ? 'ORIGIN_TRUNCATED' : known
-  // Before the head, undici reports any parse error after a Content-Length line as a length mismatch.
-  if (known === 'ORIGIN_TRUNCATED') return headSeen ? known : 'ORIGIN_MALFORMED'
   if (known === 'ORIGIN_DNS' && !canOpenFiles()) return 'PROXY_EXHAUSTED'
   if (known !== undefined) return known
-  // Node's own parser, which reads the responses to upgrades. As with undici's, the message is at fault, and not the connection.
+  // Node's own parser, which reads the responses to upgrades: the message is at fault, and not the connection.
   if (code.startsWith('HPE_')) return code === 'HPE_INVALID_EOF_STATE' ? (headSeen ? 'ORIGIN_TRUNCATED' : 'ORIGIN_RESET') : 'ORIGIN_MALFORMED'
   if (certificateCode.test(code)) return 'ORIGIN_CERTIFICATE'
   if (tlsAlertCode.test(code)) return 'ORIGIN_TLS_ALERT'

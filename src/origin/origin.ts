@@ -43,6 +43,11 @@ export interface ResponseSink {
   /** The chunk belongs to the sink. */
   onData(chunk: Buffer): void
   onEnd(trailers: FieldLines): void
+  /**
+   * In place of onHead, onData and onEnd: a response without trailers that arrived at once. HTTP/1.1 alone calls it, and not for a
+   * request that is paused. The body belongs to the sink.
+   */
+  onWhole?(status: number, fields: FieldLines, body: Buffer): void
   /** `error` is from the catalogue, source `origin`; `headSeen`: onHead had been called. */
   onError(error: SpringhouseError, headSeen: boolean): void
 }

@@ -8,6 +8,7 @@ import type { Origins } from './origin.ts'
 import { OriginPool } from './pool/pool.ts'
 import { SinkRequest } from './request/sink-request.ts'
 import { SocketBudget } from './transport/socket-budget.ts'
+import { TimeoutSweep } from './transport/timeout-sweep.ts'
 import { UpgradeTrip } from './request/upgrade.ts'
 
 /** Opens the pools and resolves their host names. The first request, or health check, makes the first connection. */
@@ -22,9 +23,10 @@ export function createOrigins(parts: {
   readonly maxSockets?: number
 }): Origins {
   const sockets = new SocketBudget(parts.maxSockets ?? Infinity)
+  const sweep = new TimeoutSweep()
   const pools = new Map<string, OriginPool>()
   const open = (name: string, config: OriginConfig): void => {
-    pools.set(name, new OriginPool(name, config, { resolve: systemResolve, resolveEveryMs, sockets, ...parts }))
+    pools.set(name, new OriginPool(name, config, { resolve: systemResolve, resolveEveryMs, sockets, sweep, ...parts }))
   }
   for (const [name, config] of Object.entries(parts.origins)) open(name, config)
 

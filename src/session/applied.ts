@@ -11,7 +11,12 @@ export function applyIdentity(exchange: RoutedExchange, applied: AppliedIdentity
 
 /** The fields of a request, in the form of Node's rawHeaders, without Authorization. */
 export function withoutAuthorization(raw: readonly string[]): string[] {
-  return raw.flatMap((part, i) => (i % 2 === 1 || part.toLowerCase() === 'authorization' ? [] : [part, raw[i + 1] as string]))
+  const others: string[] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string
+    if (name.length !== 13 || name.toLowerCase() !== 'authorization') others.push(name, raw[i + 1] as string)
+  }
+  return others
 }
 
 /** True for the preflight of a browser (Fetch §3.2.2), which sends no credentials with it. */

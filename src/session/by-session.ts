@@ -2,7 +2,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { SpringhouseError } from '../errors.ts'
 import type { RoutedExchange } from '../exchange/client/exchange.ts'
-import { sharingOf, type IdentityRules, type Sender } from '../policy/identity.ts'
+import { sharingOf, type IdentityRules, type Sender, type Sharing } from '../policy/identity.ts'
 import { applyIdentity, isPreflight, withoutAuthorization } from './applied.ts'
 import type { ReadOutcome } from './counters.ts'
 import type { Transport } from './instruction.ts'
@@ -87,7 +87,7 @@ export class BySession {
     if (rules.required && record?.user === undefined && !isPreflight(exchange)) {
       throw new SpringhouseError(by === 'token' && outcome !== 'unavailable' && record === undefined ? 'TOKEN_INVALID' : 'SESSION_REQUIRED')
     }
-    const found: Found = { outcome, record, by, sharing: sharingOf(senderOf(outcome, record), rules) }
+    const found: Found = { outcome, record, by, sharing: readable(() => sharingOf(senderOf(outcome, record), rules)) }
     const identified = new SessionExchange(this.#parts, exchange, rules, found)
     // Signed now, and kept: a damaged record, or a missing key, refuses the request before anything waits for it.
     identified.sent()
@@ -95,6 +95,15 @@ export class BySession {
     if (credentials.others === undefined) return
     const raw = record !== undefined && isBlind(exchange, rules) ? withoutAuthorization(credentials.others) : credentials.others
     applyIdentity(exchange, { raw, sharing: found.sharing, sent: identified.sent })
+  }
+}
+
+/** A member that is no JSON text is a damaged record. */
+function readable(sharing: () => Sharing): Sharing {
+  try {
+    return sharing()
+  } catch (cause) {
+    throw new SpringhouseError('SESSION_UNAVAILABLE', { cause, detail: 'a damaged record' })
   }
 }
 

@@ -1,7 +1,7 @@
 // Identifies a request by the bearer token (RFC 6750) of a provider.
 import { SpringhouseError } from '../errors.ts'
 import type { RoutedExchange } from '../exchange/client/exchange.ts'
-import { sharingOf, type IdentityRules, type Sender } from '../policy/identity.ts'
+import { asVisitor, sharingOf, type IdentityRules, type Sharing } from '../policy/identity.ts'
 import { applyIdentity, isPreflight, withoutAuthorization } from './applied.ts'
 import { VerifiedToken, type TokenFault, type Verification } from './jwt/provider.ts'
 import type { Tokens } from './jwt/tokens.ts'
@@ -48,10 +48,10 @@ export class ByToken {
   #settle(exchange: RoutedExchange, rules: IdentityRules, credentials: Credentials, presented: Presented): void {
     const token = presented instanceof VerifiedToken ? presented : undefined
     if (rules.required && token?.user === undefined && !isPreflight(exchange)) throw refusal(token === undefined ? presented as Exclude<Presented, VerifiedToken> : 'no-user')
-    const found: TokenFound = { outcome: outcomeOf(presented), token, sharing: sharingOf(senderOf(presented), rules) }
+    const found: TokenFound = { outcome: outcomeOf(presented), token, sharing: sharingBy(presented, rules) }
     const identified = new TokenExchange(this.#parts, exchange, rules, found)
-    // Signed now, and kept: a missing key refuses the request before anything waits for it.
-    identified.sent()
+    // A missing key refuses the request before anything waits for it. The field is signed when an origin needs it.
+    if (token !== undefined) this.#parts.field.mustBeReady()
     exchange.identified = identified
     if (presented === 'none' && credentials.others === undefined) return
     const raw = credentials.others ?? exchange.head.rawHeaders
@@ -61,12 +61,14 @@ export class ByToken {
   }
 }
 
-function senderOf(presented: Presented): Sender {
-  if (presented === 'none') return { kind: 'visitor' }
-  if (presented === 'ambiguous' || presented === 'duplicate') return { kind: 'unrecognised', reason: 'identity' }
-  if (!(presented instanceof VerifiedToken) || presented.isBound) return { kind: 'unrecognised', reason: 'unverified' }
-  return { kind: 'known', source: presented.source, facet: name => presented.value(name), mark: undefined }
+function sharingBy(presented: Presented, rules: IdentityRules): Sharing {
+  if (presented instanceof VerifiedToken && !presented.isBound) return presented.sharing(rules)
+  if (presented === 'none') return asVisitor
+  return presented === 'ambiguous' || presented === 'duplicate' ? ofNobody : unverified
 }
+
+const ofNobody = sharingOf({ kind: 'unrecognised', reason: 'identity' }, { facets: [], forward: 'facets' })
+const unverified = sharingOf({ kind: 'unrecognised', reason: 'unverified' }, { facets: [], forward: 'facets' })
 
 function outcomeOf(presented: Presented): TokenFound['outcome'] {
   if (presented instanceof VerifiedToken) return presented.isBound ? 'bound' : 'verified'

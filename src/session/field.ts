@@ -48,6 +48,11 @@ export class SessionField {
     this.#options = options
   }
 
+  /** @throws SpringhouseError SESSION_UNAVAILABLE without a key */
+  mustBeReady(): void {
+    this.#options.keyring.current()
+  }
+
   /**
    * The field for a session.
    * @param audience the name of the origin

@@ -109,9 +109,22 @@ export function privateFields(fields: readonly string[]): string[] {
     if (name !== 'cache-control') kept.push(name, fields[i + 1] as string)
     else directives += `, ${fields[i + 1]}`
   }
-  const members = listMembers(directives).filter(member => !sharing.has(member.split('=', 1)[0]?.trim().toLowerCase() ?? ''))
-  kept.push('cache-control', ['private', ...members].join(', '))
+  kept.push('cache-control', privateDirectives(directives))
   return kept
+}
+
+/** By the directives of a response, those that its client receives: most responses have the same few. */
+const known = new Map<string, string>()
+const [mostKnown, mostKnownChars] = [64, 256]
+
+function privateDirectives(directives: string): string {
+  const before = known.get(directives)
+  if (before !== undefined) return before
+  const members = listMembers(directives).filter(member => !sharing.has(member.split('=', 1)[0]?.trim().toLowerCase() ?? ''))
+  const result = ['private', ...members].join(', ')
+  if (known.size >= mostKnown) known.clear()
+  if (directives.length <= mostKnownChars) known.set(directives, result)
+  return result
 }
 
 /** Returns fields with which no cache at all stores the response. */

@@ -55,6 +55,11 @@ export interface Writer {
    * afterwards.
    */
   write(chunk: Buffer): Awaitable<void>
+  /**
+   * Returns bytes that were written, from a position on, while the writer has them in memory; undefined if it does not. They are not
+   * committed: only for clients that may read this very response. Left out by a writer that keeps none.
+   */
+  written?(position: number): Buffer | undefined
   /** Why nothing written will be kept: then commit resolves to false. Left out by a writer that does not know. */
   readonly gaveUp?: Refusal | undefined
   /** After a commit: how many other variants of the key the store holds. Left out if each lookup knows them all. */

@@ -18,7 +18,7 @@ interface Description {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }
 
-/** An ajv that accepts the keywords of the description, and any text for a format. */
+/** An ajv that knows the keywords of the description, and takes each format as plain text. */
 function makeAjv(coerceTypes: boolean): Ajv {
   const ajv = new Ajv({ strict: false, allErrors: false, coerceTypes })
   for (const format of ['url-pattern', 'absolute-url', 'tag']) ajv.addFormat(format, true)

@@ -146,6 +146,7 @@ export async function listen(t: Test, change: (parts: AdminParts) => Partial<Adm
       { name: 'dashboard', token: reader, scopes: ['read'] },
       { name: 'deploy', token: purger, scopes: ['read', 'purge'] },
     ],
+    dashboard: true,
     sessionTtlMs: 3_600_000,
     loginsPerMinute: 10,
     store,

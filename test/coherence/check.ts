@@ -1,11 +1,13 @@
 // The check of coherence: replicas, clients and troubles, from a seed to a verdict.
+import { People } from '../session/people.ts'
 import { Client } from './clients.ts'
 import { clockLibrary } from './clocks/library.ts'
 import { Deferred } from './deferred.ts'
 import { openFleet } from './fleet.ts'
 import { Oracle, type Violation } from './oracle.ts'
-import { Random } from './random.ts'
+import { Random, wait } from './random.ts'
 import type { Scene } from './reading.ts'
+import { sessionPath } from './replica.ts'
 import { deaf, sabotaged, type SabotageName } from './sabotage.ts'
 import { settle } from './settle.ts'
 import { StepCount } from './steps.ts'
@@ -56,6 +58,14 @@ const lastAnswersMs = 120_000
 // After this many steps all troubles end, and everything must recover.
 const roundSteps = 2000
 
+/** Rounds of people with sessions, for as long as clients take steps. */
+async function live(people: People, steps: StepCount): Promise<void> {
+  for (let round = 0; steps.left; round++) {
+    await people.round(round)
+    await wait(5)
+  }
+}
+
 /** @throws Error if a replica does not start, or something hangs. */
 export async function check(options: CheckOptions): Promise<Report> {
   const { sabotage, maxLagMs } = options
@@ -102,6 +112,13 @@ export async function check(options: CheckOptions): Promise<Report> {
     },
   }
   const steps = new StepCount(options.steps, trail)
+  const people = fleet.sessions && new People({
+    random: random.fork('people'),
+    replicas,
+    path: sessionPath,
+    quiet: fleet.sessions.quiet,
+    violated: (what) => scene.violated({ rule: `sessions: ${what}`, purge: undefined }, 'session', 'seen by people with sessions'),
+  })
   const troubles = {
     trail,
     replicas,
@@ -119,12 +136,13 @@ export async function check(options: CheckOptions): Promise<Report> {
     for (let round = 1; steps.begin(roundSteps); round++) {
       const clients = Array.from({ length: options.clients }, (_, i) => new Client(scene, steps, random.fork(`client ${i} of round ${round}`), `c${i + 1}`).run())
       const trouble = names.length === 0 ? undefined : makeTrouble(troubles, names, steps)
-      await inTime(Promise.all(clients), steps)
+      await inTime(Promise.all([...clients, people === undefined ? undefined : live(people, steps)]), steps)
       await trouble
       if (!steps.over && sabotage !== deaf) await settle(scene)
     }
     deferred.stop()
     await watch
+    for (const [operation, count] of Object.entries(people?.acknowledged ?? {})) trail.count(`sessions: ${operation}`, count)
     trail.count('304s of the origin', origin.notModified)
     trail.count('failures of the origin', origin.failed)
     trail.count('responses judged after a confirmed purge of theirs', oracle.judgedByPurge)

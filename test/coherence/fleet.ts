@@ -1,5 +1,6 @@
 // The processes of a run: Redis, the origin, and replicas, each with a separate wire and clocks.
 import { ShiftedClock } from './clocks/clock.ts'
+import { openSessionPlace, type SessionPlace } from '../session/place.ts'
 import { CountingOrigin } from './origin.ts'
 import type { Random } from './random.ts'
 import { WiredReplica } from './replica.ts'
@@ -27,6 +28,8 @@ export interface Fleet {
   readonly origin: CountingOrigin
   readonly redis: RedisServers
   readonly replicas: readonly WiredReplica[]
+  /** undefined: the replicas have no sessions. */
+  readonly sessions: SessionPlace | undefined
   /** @throws Error if a replica does not start */
   start(): Promise<void>
   close(): Promise<void>
@@ -38,6 +41,8 @@ export async function openFleet(options: FleetOptions, random: Random): Promise<
   const origin = new CountingOrigin(random.fork('origin'), 120)
   const redis = await RedisServers.start(library, options.withStandby, random)
   await origin.listen()
+  // An older build may refuse their settings.
+  const sessions = other === undefined ? await openSessionPlace({ commandTimeoutMs: 400, connectTimeoutMs: 1000 }) : undefined
   const replicas: WiredReplica[] = []
   for (let i = 0; i < options.replicas; i++) {
     const name = `r${i + 1}`
@@ -50,6 +55,7 @@ export async function openFleet(options: FleetOptions, random: Random): Promise<
       maxLagMs,
       notRecorded,
       origin: origin.url,
+      sessions,
       workers: i < options.withWorkers ? 2 : 1,
       keyPrefix: options.deaf && i === options.replicas - 1 ? 'deaf' : 'sh',
       clock: library === undefined ? undefined : new ShiftedClock(library),
@@ -59,6 +65,7 @@ export async function openFleet(options: FleetOptions, random: Random): Promise<
     origin,
     redis,
     replicas,
+    sessions,
     start: async () => {
       await Promise.all(replicas.map((replica) => replica.start()))
     },
@@ -68,6 +75,7 @@ export async function openFleet(options: FleetOptions, random: Random): Promise<
       for (const { clock } of replicas) clock?.close()
       await origin.close()
       await redis.stop()
+      await sessions?.close()
     },
   }
 }

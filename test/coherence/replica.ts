@@ -1,4 +1,5 @@
 // A replica of the check, with a separate wire to Redis.
+import type { SessionPlace } from '../session/place.ts'
 import { Replica } from '../support/replica.ts'
 import type { ShiftedClock } from './clocks/clock.ts'
 import { withCookie } from './resources.ts'
@@ -6,6 +7,8 @@ import type { Wire } from './wire.ts'
 
 export const token = 'a-token-for-the-check-of-coherence'
 export const host = 'coherence.test'
+/** The path of requests with sessions. */
+export const sessionPath = '/with-session'
 /**
  * How long the response to an unsafe request is held back until all replicas have applied it: longer than a dead replica
  * counts, at the usual lag.
@@ -24,6 +27,8 @@ export interface WiredOptions {
   readonly clock: ShiftedClock | undefined
   /** The compiled program, if it differs from the tests'. */
   readonly program: string | undefined
+  /** The Redis and the origin of sessions; undefined: the program of another build may know none. */
+  readonly sessions: SessionPlace | undefined
   /** Called with the target of an unsafe request whose invalidation it could not record. */
   readonly notRecorded: (target: string, replica: WiredReplica) => void
 }
@@ -34,9 +39,10 @@ export class WiredReplica extends Replica {
   /** True if its rules ignore cookies, as it has started, or will start next. */
   lax = false
   #frozen = false
+  readonly #withSessions: boolean
 
   constructor(options: WiredOptions) {
-    const { name, origin, wire, workers, maxLagMs, keyPrefix, clock, program, notRecorded } = options
+    const { name, origin, wire, workers, maxLagMs, keyPrefix, clock, program, sessions, notRecorded } = options
     super({
       name,
       workers,
@@ -47,7 +53,8 @@ export class WiredReplica extends Replica {
         admin: { host: '127.0.0.1', port: 0, tokens: [{ name: 'check', token, scopes: ['read', 'purge'] }] },
         // On a busy machine a command may take longer than it ever does in service.
         redis: { url: `redis://127.0.0.1:${wire.port}`, keyPrefix, commandTimeoutMs: 400 },
-        origins: { api: { servers: [origin], timeouts: { headersMs: 10_000, idleMs: 10_000 } } },
+        origins: { api: { servers: [origin], timeouts: { headersMs: 10_000, idleMs: 10_000 } }, ...(sessions !== undefined && { sessions: { servers: [sessions.origin] } }) },
+        ...(sessions !== undefined && { sessions: sessions.sessions }),
         coherence: { maxLagMs, purgeWaitMs },
         cache: { memory: { maxBytes: '16MiB' } },
         log: { level: 'warn', query: [postNumber] },
@@ -56,6 +63,7 @@ export class WiredReplica extends Replica {
     })
     this.wire = wire
     this.clock = clock
+    this.#withSessions = sessions !== undefined
   }
 
   /** True while it is frozen. */
@@ -70,7 +78,13 @@ export class WiredReplica extends Replica {
 
   protected override get config(): object {
     const cookies = this.lax ? 'ignore' : 'private'
-    return { ...super.config, routes: [{ match: { path: withCookie }, origin: 'api', cache: { cookies } }, { origin: 'api' }] }
+    // The resources of the check are everyone's: sessions have a path of their own.
+    const identity = this.#withSessions ? { identity: { sources: [] } } : {}
+    return { ...super.config, routes: [
+      ...(this.#withSessions ? [{ match: { path: sessionPath }, origin: 'sessions' }] : []),
+      { match: { path: withCookie }, origin: 'api', cache: { cookies }, ...identity },
+      { origin: 'api', ...identity },
+    ] }
   }
 }
 
@@ -82,6 +96,8 @@ export function hearsNotRecorded(tell: (target: string) => void): (line: string)
   return (line) => {
     if (!line.includes('an unsafe request succeeded')) return
     const { target } = JSON.parse(line) as { target: string }
+    // Nothing is stored at the path of sessions.
+    if (target === sessionPath) return
     if (!new RegExp(`[?&]${postNumber}=\\d+`).test(target)) throw new Error(`the log does not say which unsafe request was not recorded: ${target}`)
     tell(target)
   }

@@ -83,6 +83,11 @@ const table = {
     trouble: 'rules differ',
     edits: [{ file: 'exchange/routing/routes.js', text: '`${id}#${sharingDigest(route, forwarding.allowedFields, config)}`', replacement: 'id' }],
   },
+  'patch-lost': {
+    about: 'of two patches of one member of a session, at two replicas at once, one is lost',
+    trouble: 'long pause',
+    edits: [{ file: 'session/store/scripts.js', text: 'if moved then return current end', replacement: '' }],
+  },
 } satisfies Record<string, Sabotage>
 
 export type SabotageName = keyof typeof table | typeof deaf

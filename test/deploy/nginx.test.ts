@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import { freePort } from '../cli/command.ts'
+import { freePort, Running, urls } from '../cli/command.ts'
 import { page } from '../docs/blocks.ts'
 import { testCertificate, testKey } from '../support/certificate.ts'
 import { endWithUs } from '../support/children.ts'
@@ -89,6 +89,40 @@ t.test('nginx before the proxy', { skip }, async t => {
   await b.app.close()
   const after = await Promise.all(Array.from({ length: 8 }, () => shop(port, '/a')))
   t.same(after.map(({ status }) => status), Array.from({ length: 8 }, () => 200), 'a replica that has ended is not missed')
+})
+
+// Guards: max_fails=0 and proxy_next_upstream in the file.
+t.test('both replicas are restarted, one after the other, and no request fails', { skip, timeout: 60_000 }, async t => {
+  const origin = await startOrigin((_request, response) => response.writeHead(200, { 'Cache-Control': 'no-store' }).end('fine'))
+  t.teardown(() => origin.close())
+  const ports = [await freePort(), await freePort()] as const
+  const start = async (port: number): Promise<Running> => {
+    const flags = ['--origin', origin.url, '--host', '127.0.0.1', '--port', String(port), '--admin-port', '0']
+    const running = new Running(t, ['serve', ...flags], { SPRINGHOUSE_PROXY_SHUTDOWN_DELAY_MS: '200' })
+    await urls(running)
+    return running
+  }
+  const replicas = await Promise.all(ports.map(start))
+  const port = await freePort()
+  await startNginx(t, 'before.conf', port, { 'listen 443': `listen 127.0.0.1:${port}`, '127.0.0.1:8080': `127.0.0.1:${ports[0]}`, '127.0.0.1:8090': `127.0.0.1:${ports[1]}` })
+
+  const over = new AbortController()
+  const counts: Record<number, number> = {}
+  const load = ['GET', 'PUT'].map(async method => {
+    while (!over.signal.aborted) {
+      const { status } = await shop(port, '/a', { method })
+      counts[status] = (counts[status] ?? 0) + 1
+    }
+  })
+  for (const [i, replica] of replicas.entries()) {
+    replica.child.kill('SIGTERM')
+    t.equal((await replica.ended).code, 0)
+    await start(ports[i] as number)
+  }
+  over.abort()
+  await Promise.all(load)
+  t.same(Object.keys(counts), ['200'], JSON.stringify(counts))
+  t.ok((counts[200] ?? 0) > 20)
 })
 
 // Guard: gzip_proxied in the file. Without it nothing is compressed, because each request has Via.

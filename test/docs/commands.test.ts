@@ -10,8 +10,8 @@ const scripts = Object.keys((JSON.parse(page('package.json')) as { scripts: Reco
 const services = Object.keys((parse(page('docker-compose.yml'), { merge: true }) as { services: Record<string, unknown> }).services)
 
 /** Programs that are no part of this project, and of whose arguments nothing is checked here. */
-const others = new Set(['busybox', 'cd', 'chmod', 'curl', 'docker', 'export', 'git', 'go', 'install', 'kubectl', 'nginx', 'node', 'openssl', 'php', 'python3', 'sed', 'sudo', 'tee',
-  'systemctl', 'systemd-analyze', 'useradd', 'redis-cli'])
+const others = new Set(['busybox', 'cd', 'chmod', 'curl', 'docker', 'export', 'git', 'go', 'install', 'kubectl', 'nginx', 'node', 'openssl', 'php', 'python3', 'sed', 'ssh', 'sudo',
+  'tee', 'systemctl', 'systemd-analyze', 'useradd', 'redis-cli'])
 
 /** Splits a command as a shell does, as far as pages need it. */
 function argumentsOf(command: string): string[] {
@@ -61,6 +61,16 @@ t.test('every command is one that there is', async t => {
     }
   }
   t.ok(checked > 40, `${checked} commands`)
+})
+
+t.test('every program in JavaScript is sound', async t => {
+  for (const path of pages()) {
+    for (const { language, text, line } of blocksOf(page(path))) {
+      if (language !== 'js') continue
+      const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '--check'], { input: text, encoding: 'utf8' })
+      t.equal(status, 0, `${path}:${line} ${stderr}`)
+    }
+  }
 })
 
 // Guard: the check itself.

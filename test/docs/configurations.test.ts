@@ -13,7 +13,7 @@ import { blocksOf, page, pages } from './blocks.ts'
 const settings = new Set(Object.keys(configNode.properties ?? {}))
 
 t.test('every configuration is one that check accepts', async t => {
-  const folder = t.testdir({ 'session-key.pem': newPrivateKey(), 'cert.pem': namesCertificate, 'key.pem': namesKey })
+  const folder = t.testdir({ 'token': 'a-third-token-of-some-length', 'session-key.pem': newPrivateKey(), 'cert.pem': namesCertificate, 'key.pem': namesKey })
   const env = { PURGE_TOKEN: 'a-token-of-some-length', OPERATOR_TOKEN: 'another-token-of-some-length' }
   let checked = 0
   for (const path of pages()) {
@@ -36,6 +36,7 @@ function completed(given: Readonly<Record<string, unknown>>, folder: string): st
   const routes = (given['routes'] ?? []) as readonly { origin: string; identity?: unknown }[]
   const sessions = given['sessions'] ?? (routes.some(({ identity }) => identity !== undefined) && given['auth'] === undefined ? { enabled: true } : undefined)
   const origins = given['origins'] ?? Object.fromEntries(['api', ...routes.map(({ origin }) => origin)].map(name => [name, { servers: ['http://127.0.0.1:9'] }]))
-  return stringify({ ...given, origins, ...(sessions !== undefined && { sessions }) }).replaceAll(/(\bkeyFile: )\S+/g, `$1${folder}/session-key.pem`)
+  return stringify({ ...given, origins, ...(sessions !== undefined && { sessions }) }).replaceAll(/(\btokenFile: )\S+/g, `$1${folder}/token`).replaceAll(/(\bkeyFile: )\S+/g,
+    `$1${folder}/session-key.pem`)
     .replaceAll(/(\b(?:cert|ca): )\/\S+/g, `$1${folder}/cert.pem`).replaceAll(/(\bkey: )\/\S+/g, `$1${folder}/key.pem`)
 }

@@ -1,6 +1,7 @@
 // The programs of examples/, each behind the real proxy: one scene for all languages.
 // Guards: the proxy removes Springhouse-… and the plain fields from requests (identity fields); each program checks signature, algorithm, type,
 // issuer, audience and time. Without any of these, a forged field below names a user.
+import { execFileSync, spawnSync } from 'node:child_process'
 import { createHmac, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +9,7 @@ import t, { type Test } from 'tap'
 import { newPrivateKey, signCompact, signingKey, type SigningKey } from '../../src/session/jws.ts'
 import { Visitor } from '../session/support.ts'
 import { ask, type Answer } from '../support/client.ts'
-import { command, missing, startExample, type Place } from './example.ts'
+import { command, commands, missing, startExample, type Place } from './example.ts'
 
 const folder = t.testdir({})
 const secret = 'a-secret-of-at-least-32-bytes-for-this-test'
@@ -48,6 +49,14 @@ for (const { name, needs: [program, ...args], backend, path, way } of examples) 
     if (way.key !== undefined) await forgeries(test, place, path, way.key)
   })
 }
+
+t.test('the lines to paste, with the example in Node', { skip: spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl here' }, async test => {
+  const { proxyPort } = await startExample(test, published.proxy, command('node '), published.env)
+  const lines = commands.filter(line => line.startsWith('curl '))
+  const cwd = test.testdir({})
+  const printed = lines.map(line => execFileSync('bash', ['-c', line.replace('curl', 'curl -sS').replaceAll('8080', String(proxyPort))], { cwd, encoding: 'utf8' }))
+  test.strictSame(printed, ['', '', '{"user":"zoe","basket":{"apples":2}}\n', '', '{"user":null,"basket":{}}\n'])
+})
 
 class Customer extends Visitor {
   readonly #base: string

@@ -35,8 +35,10 @@ import { connectionOptions } from '../../src/forwarding/connection-options.ts'
 import { forwardFields, unconditionalFields } from '../../src/forwarding/request-fields.ts'
 import { isAddressList, readForwarded } from '../../src/forwarding/forwarded.ts'
 import { requestFields, sectionLines } from '../../src/origin/transport/http2-fields.ts'
+import { ChunkedBody } from '../../src/origin/transport/http1-chunks.ts'
+import { mayBecomeHead, parseHead, parseTrailers } from '../../src/origin/transport/http1-head.ts'
 import { keyedProvenance, provenanceLines } from '../../src/forwarding/trusted-fields.ts'
-import { malformed, receivedHead, receivedLines } from '../../src/origin/request/response-head.ts'
+import { malformed, receivedHead } from '../../src/origin/request/response-head.ts'
 import { isUntrustedField } from '../../src/forwarding/untrusted-fields.ts'
 import { trustedProxyMatcher } from '../../src/forwarding/trusted-proxies.ts'
 import { namedCookies } from '../../src/policy/cookies.ts'
@@ -154,7 +156,13 @@ export const readers: Readonly<Record<string, Reader>> = {
   'requestFields': (text) => requestFields('GET', '/', 'http', ['x', `a${text}a`, 'cookie', text]),
   'requestFields name': (text) => requestFields('GET', '/', 'http', [text, 'a']),
   'malformed': (text) => [malformed(200, ['content-length', text]), malformed(200, ['transfer-encoding', text])],
-  'receivedLines': (text) => receivedLines([Buffer.from(text), Buffer.from(`a${text}`)] as unknown as Parameters<typeof receivedLines>[0]),
+  'parseHead value': (text) => parseHead(`HTTP/1.1 200 OK\r\nx: ${text}`),
+  'parseHead name': (text) => parseHead(`HTTP/1.1 200 OK\r\n${text}: x`),
+  'parseHead line': (text) => parseHead(`HTTP/1.1 ${text}`),
+  'parseHead framing': (text) => ['connection', 'keep-alive', 'content-length', 'transfer-encoding'].map((name) => parseHead(`HTTP/1.1 200 OK\r\n${name}: ${text}`)),
+  'mayBecomeHead': (text) => [mayBecomeHead(text, 0), mayBecomeHead(`HTTP/1.1 200 ${text}`, 14)],
+  'parseTrailers': (text) => [parseTrailers(text), parseTrailers(`x: ${text}`)],
+  'ChunkedBody': (text) => ['', '1', '1;', '1;a=', '1;a="', '0\r\n'].map((before) => new ChunkedBody(65_536).read(Buffer.from(`${before}${text}\r\n`, 'latin1'))),
   'admit target': (text) => validateRequest(message(['Host', 'h'], `/${text}`), limits),
   'admit absolute target': (text) => validateRequest(message(['Host', 'h'], `http://${text}`), limits),
   ...Object.fromEntries(requestNames.map((name) => [`admit ${name}`, (text: string) => validateRequest(message(['Host', 'h', name, text]), limits)])),
@@ -211,7 +219,7 @@ export const lineReaders: Readonly<Record<string, LineReader>> = {
   'sectionLines': (lines) => sectionLines(lines, lines.length / 2),
   'responseFields': (lines) => responseFields(200, lines),
   'malformed': (lines) => malformed(200, lines),
-  'receivedLines': (lines) => receivedLines(lines.map((text) => Buffer.from(text)) as unknown as Parameters<typeof receivedLines>[0]),
+  'parseHead': (lines) => parseHead(lines.reduce((text, part, i) => `${text}${i % 2 === 0 ? '\r\n' : ': '}${part}`, 'HTTP/1.1 200 OK')),
   'plainFields': unconditionalFields,
   'clientFields': (lines) => clientFields(lines, cacheOnly, 'v', 's'),
   'clientTrailers': (lines) => clientTrailers(lines, cacheOnly),

@@ -7,6 +7,7 @@ import { createOrigins } from '../../src/origin/origins.ts'
 import { watchHealth } from '../../src/origin/pool/health-check.ts'
 import { OriginServer } from '../../src/origin/pool/server.ts'
 import { SocketBudget } from '../../src/origin/transport/socket-budget.ts'
+import { TimeoutSweep } from '../../src/origin/transport/timeout-sweep.ts'
 import { eventually } from '../support/log.ts'
 import { closedPort, startOrigin } from '../support/scripted-origin.ts'
 import { startHttp2Origin } from '../support/http2-origin.ts'
@@ -81,7 +82,7 @@ t.test('a health check that this machine cannot make counts neither way', async 
   t.teardown(() => origin.close())
   const sockets = new SocketBudget(Infinity)
   const server = new OriginServer({ origin: 'api', url: origin.url, weight: 1, address: undefined, config: { ...patience, servers: [origin.url] }, clock: handClock(),
-    logger: silent, sockets })
+    logger: silent, sockets, sweep: new TimeoutSweep() })
   t.teardown(() => server.close())
   let begun = 0
   const results: boolean[] = []

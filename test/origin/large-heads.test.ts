@@ -8,7 +8,7 @@ import { fetchFrom, originsOf } from './origins-under-test.ts'
 
 const tags = (bytes: number): string => Array.from({ length: Math.floor(bytes / 40) }, (_, i) => `tag-${String(i).padStart(34, '0')}`).join(',')
 
-// The guards: maxHeaderSize of undici's Client, maxHeaderListSize and the check of a section over HTTP/2.
+// The guards: maxHeaderBytes of Http1Reader, maxHeaderListSize and the check of a section over HTTP/2.
 for (const http2 of [false, true]) {
   t.test(`a head passes if it fits into maxHeaderBytes (${http2 ? 'HTTP/2' : 'HTTP/1.1'})`, async (t) => {
     let long = ''

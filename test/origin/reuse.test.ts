@@ -36,7 +36,7 @@ t.test('a POST takes the connection whose response has just ended, and no other'
   test.equal(connections(origin), 2, 'which closes none: both still serve a GET')
 })
 
-// Guards: `surelyOpenMs`, and undici, which reads the socket once more before it sends. POSTS and IDLE_MS make the run longer.
+// Guards: `surelyOpenMs` and `beginAfterPoll`. POSTS and IDLE_MS make the run longer.
 t.test('servers that close idle connections after 50 milliseconds lose no POST, and receive none twice', async test => {
   const received = new Map<string, number>()
   const server = createServer((request, response) => {

@@ -40,10 +40,11 @@ const scalars = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 8 }),
   fc.constantFrom('', 'null', '-', '1', 'true', ' ', '=', ':', ',', 'é', 'e\u0301', 'x'.repeat(256), 'x'.repeat(257), '\ud83d\ude00'),
   fc.integer({ min: -3, max: 12 }),
+  fc.constantFrom(0.5, -7.25, 1e21, 9007199254740992, null),
   fc.boolean(),
 )
 const values = fc.option(fc.oneof(scalars, fc.array(scalars, { maxLength: 4 })), { nil: undefined })
-const identities = fc.record({ tenant: values, role: values })
+const identities = fc.record({ source: fc.constantFrom('session', 'idp', 'idp 4:role=-'), tenant: values, role: values })
 
 /** The same value in a form that compares: a list without order. */
 function same(value: unknown): string {
@@ -59,11 +60,11 @@ t.test('random pairs of identities share a key exactly if their facets are equal
   const textOf = (value: unknown): FacetText => (value === undefined ? undefined : JSON.stringify(value))
   let fit = 0
   fc.assert(fc.property(identities, identities, fc.boolean(), (one, other, alike) => {
-    const second = alike ? { tenant: one.tenant, role: other.role } : other
-    const [a, b] = [one, second].map(({ tenant, role }) => keyOf({ tenant: textOf(tenant), role: textOf(role) }))
+    const second = alike ? { source: one.source, tenant: one.tenant, role: other.role } : other
+    const [a, b] = [one, second].map(({ source, tenant, role }) => keyOf({ tenant: textOf(tenant), role: textOf(role) }, source))
     if (a === undefined || b === undefined) return true
     fit++
-    return (a === b) === (same(one.tenant) === same(second.tenant) && same(one.role) === same(second.role))
+    return (a === b) === (one.source === second.source && same(one.tenant) === same(second.tenant) && same(one.role) === same(second.role))
   }), { numRuns })
   t.ok(fit > numRuns / 2, `${fit} pairs had keys`)
 })

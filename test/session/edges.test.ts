@@ -19,7 +19,7 @@ const origin: OriginHandler = async (request, response, recorded) => {
 
 const house = await startProxy(t, {
   origin,
-  config: { proxy: { host: '127.0.0.1', port: 0, h2c: true, trustProxy: ['127.0.0.1'] }, sessions: { enabled: true, anonymousPerMinute: 3 },
+  config: { log: { access: 'all' }, proxy: { host: '127.0.0.1', port: 0, h2c: true, trustProxy: ['127.0.0.1'] }, sessions: { enabled: true, anonymousPerMinute: 3 },
     routes: [{ match: { path: '/held' }, origin: 'api', identity: { login: 'any' } }, { match: {}, origin: 'api' }] },
 })
 
@@ -96,9 +96,11 @@ t.test('an instruction in the response to a cacheable GET is carried out after i
   const logins = async (): Promise<number> => Number(/session_writes_total\{operation="login",outcome="written"\} (\d+)/.exec((await house.admin('/metrics')).body.toString())?.[1])
   const before = await logins()
   const controller = new AbortController()
+  const lines = house.accessLines.length
   held = async () => {
     controller.abort()
-    await eventually(() => house.log.length >= 0)
+    // The proxy has noticed: the request has ended.
+    await eventually(() => house.accessLines.length > lines)
   }
   await t.rejects(fetch(`http://127.0.0.1:${house.port}/held`, { headers: { 'X-Do': '{"login":"ann"}', 'X-Cc': 'max-age=60' }, signal: controller.signal }))
   await eventually(async () => await logins() === before + 1)

@@ -32,7 +32,7 @@ t.test('the judge: what a reader may see', async t => {
   t.equal(ended.fault(true, 4, 5), undefined)
   ended.ended(6)
   t.equal(ended.fault(true, 5, 9), undefined, 'a read that began before')
-  t.match(ended.fault(true, 7, 9), /there again/)
+  t.match(ended.fault(true, 7, 9), /by an operation at 6 is there again/)
   t.equal(ended.fault(false, 7, 9), undefined)
 })
 

@@ -66,6 +66,7 @@ export class Life {
   #mayEndFrom = Infinity
   /** From here on it has ended for certain. */
   #endedBy = Infinity
+  #cause = ''
 
   constructor(begun: number) {
     this.begun = begun
@@ -84,9 +85,11 @@ export class Life {
     this.#mayEndFrom = Math.min(this.#mayEndFrom, start)
   }
 
-  /** It was said to be ended. */
-  ended(end: number): void {
-    this.#endedBy = Math.min(this.#endedBy, end)
+  /** A response proves that it has ended. @param cause the operation, for the account of a violation */
+  ended(end: number, cause = 'an operation'): void {
+    if (end >= this.#endedBy) return
+    this.#endedBy = end
+    this.#cause = cause
   }
 
   /** Nothing is in flight any more, and it lives: what may have ended it has not. */
@@ -96,9 +99,9 @@ export class Life {
 
   /** A request read it, or did not find it. Returns why that is impossible; undefined if it is possible. */
   fault(found: boolean, start: number, end: number): string | undefined {
-    if (found) return start > this.#endedBy ? 'a session that had ended is there again' : undefined
+    if (found) return start > this.#endedBy ? `a session that had ended by ${this.#cause} at ${this.#endedBy} is there again` : undefined
     const possible = this.#mayEndFrom < end
-    this.ended(end)
+    this.ended(end, 'a request that did not find it')
     return possible ? undefined : 'a session is gone that nothing has ended'
   }
 }

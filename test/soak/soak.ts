@@ -1,8 +1,10 @@
 // The soak: three replicas under mixed load, a fault after the other, and everything measured and judged, from a seed.
 import { Oracle } from '../coherence/oracle.ts'
 import { Random, wait } from '../coherence/random.ts'
-import { hearsNotRecorded, postNumber, purgeWaitMs, token } from '../coherence/replica.ts'
+import { hearsNotRecorded, postNumber, purgeWaitMs, sessionPath, token } from '../coherence/replica.ts'
 import { Trail } from '../coherence/trail.ts'
+import { People } from '../session/people.ts'
+import { openSessionPlace, type SessionPlace } from '../session/place.ts'
 import { startRedis, type RedisServer } from '../support/redis.ts'
 import { Replica } from '../support/replica.ts'
 import { faults, recovery, type Fault } from './faults.ts'
@@ -47,6 +49,7 @@ export async function soak(options: SoakOptions): Promise<Report> {
   const origin = new SoakOrigin(random.fork('origin'))
   await origin.listen()
   const redis = await startRedis()
+  const place = await openSessionPlace({ commandTimeoutMs: 1000, connectTimeoutMs: 1000 })
   const violations: string[] = []
   const notRecorded = new Set<string>()
   /** By the target of the unsafe request whose promise was broken: its replica may yet say that it made none. */
@@ -59,7 +62,7 @@ export async function soak(options: SoakOptions): Promise<Report> {
     new Replica({
       name: `r${i + 1}`,
       workers,
-      config: configFor(redis, origin),
+      config: configFor(redis, origin, place),
       logged: hearsNotRecorded((target) => notRecorded.add(target)),
     })
   )
@@ -77,6 +80,7 @@ export async function soak(options: SoakOptions): Promise<Report> {
     },
     hung: (what) => broken(`nobody answered: ${what}`),
   }
+  const people = new People({ random: random.fork('people'), replicas, path: sessionPath, quiet: place.quiet, violated: (what) => broken(`sessions: ${what}`) })
   const samples = new Samples()
   let over = false
   let sampler: NodeJS.Timeout | undefined
@@ -93,6 +97,7 @@ export async function soak(options: SoakOptions): Promise<Report> {
     const load = [
       ...Array.from({ length: options.clients }, (_, i) => runClient(scene, random.fork(`client ${i}`), `c${i + 1}`, () => over)),
       runPurger(scene, random.fork('purger'), () => over),
+      live(people, () => over),
     ]
     const stopped = (replica: Replica, code: number | NodeJS.Signals, tookMs: number): void => {
       trail.most('slowest stop, ms', Math.round(tookMs))
@@ -133,6 +138,7 @@ export async function soak(options: SoakOptions): Promise<Report> {
       stopped(replica, await replica.drain(), trail.elapsedMs - stopMs)
     }
     trail.count('responses of the origin', origin.answered)
+    for (const [operation, count] of Object.entries(people.acknowledged)) trail.count(`sessions: ${operation}`, count)
     trail.count('responses judged after a confirmed purge of theirs', scene.oracle.judgedByPurge)
     for (const [target, story] of doubtful) if (!notRecorded.has(target)) broken(story)
     if (options.timed) { for (const what of growing(samples, seconds)) broken(what) }
@@ -167,15 +173,26 @@ export async function soak(options: SoakOptions): Promise<Report> {
     await Promise.all(replicas.map((replica) => replica.kill()))
     await origin.close()
     await redis.stop()
+    await place.close()
   }
 }
 
-function configFor(redis: RedisServer, origin: SoakOrigin): object {
+/** Rounds of people with sessions. */
+async function live(people: People, over: () => boolean): Promise<void> {
+  for (let round = 0; !over(); round++) {
+    await people.round(round)
+    await wait(20)
+  }
+}
+
+function configFor(redis: RedisServer, origin: SoakOrigin, place: SessionPlace): object {
   return {
     proxy: { host: '127.0.0.1', port: 0 },
     admin: { host: '127.0.0.1', port: 0, tokens: [{ name: 'soak', token, scopes: ['read', 'purge'] }] },
     redis: { url: redis.url },
-    origins: { api: { servers: origin.urls } },
+    origins: { api: { servers: origin.urls }, sessions: { servers: [place.origin] } },
+    sessions: place.sessions,
+    routes: [{ match: { path: sessionPath }, origin: 'sessions' }, { match: {}, origin: 'api', identity: { sources: [] } }],
     coherence: { maxLagMs, purgeWaitMs },
     cache: { memory: { maxBytes: '16MiB' }, keepStale: '60s' },
     log: { level: 'error', query: [postNumber] },

@@ -168,6 +168,23 @@ for (const slowFirst of [true, false]) {
   })
 }
 
+// The guard: `written` in Tee.read and availableFrom (exchange/fill/tee.ts). Without it the third client waits for the end.
+t.test('a client that comes when the window has lost the beginning has what was received at once, from the memory of the store', async test => {
+  const { house, slow, fast } = await scene(test, false)
+  let bytes = 0
+  const late = await new Promise<IncomingMessage>(resolve => {
+    open(house.port, { path: '/a', headers: ['Host', 'api.example.com'] }, resolve)
+  })
+  late.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+  })
+  const lateBody = whole(late)
+  await eventually(() => bytes === stops[1])
+  steps.go()
+  test.same([await fast, await lateBody, await whole(slow.resume())], [digest(body), digest(body), digest(body)])
+  test.equal(steps.asked, 1)
+})
+
 t.test('a client that reads nothing and leaves changes nothing', async test => {
   const { house, slow, fast } = await scene(test, true)
   slow.destroy()

@@ -168,6 +168,26 @@ everyStore.test('if the fetch that hung ends after all, its response is for all 
   test.equal(fleet.asked(), 2)
 }, impatient)
 
+// The guard: isFetched in exchange/refresh.ts. With joinFetch in its place, the refresh of the second replica takes the lease over.
+everyStore.test('a refresh that hangs is not begun again by requests that are served a stale response meanwhile', holding, async (test, fleet) => {
+  const first = fleet.a.get('/a')
+  await respond(200, { 'cache-control': 'max-age=1, stale-while-revalidate=600' }, 'old')
+  await first
+  await fleet.advance(5_000)
+  const waits = await fleet.waits()
+  for (const replica of [fleet.a, fleet.b, fleet.a, fleet.b]) test.equal((await replica.get('/a')).body.toString(), 'old')
+  await eventually(() => held.length === 1)
+  if (fleet.a !== fleet.b) await eventually(async () => await fleet.waits() === waits + 1)
+  // Its wait began later, and is as long.
+  const hanging = [fleet.a.get('/b')]
+  await eventually(() => held.length === 2)
+  hanging.push(fleet.b.get('/b'))
+  await eventually(() => held.length === 3)
+  test.same(held.map(({ request }) => request.url), ['/a', '/b', '/b'])
+  for (let i = 0; i < 3; i++) await respond(200, { 'cache-control': 'max-age=60' }, 'new')
+  await Promise.all(hanging)
+}, impatient)
+
 /** Resolves when all but `count` of them have ended. */
 async function settledBut(answers: readonly Promise<Answer>[], count: number): Promise<void> {
   let ended = 0

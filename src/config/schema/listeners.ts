@@ -89,6 +89,8 @@ export const adminSchema = section({
     description:
       'The tokens of the admin API. SPRINGHOUSE_ADMIN_TOKEN, or SPRINGHOUSE_ADMIN_TOKEN_FILE, adds a token named `env` with every scope. A change takes effect at a reload.',
   }),
+  dashboard: flag({ default: true,
+    prose: 'A page for browsers at `/` of the admin listener. The page itself holds no data: it shows what the token of its login may read. With `false` there is none.' }),
   sessionTtl: duration({ min: MINUTE, max: 30 * DAY, default: HOUR,
     prose:
       'How long a login of a browser at the admin listener lasts. A login is a cookie that is signed with its token: to end all logins of a token before that, remove the token.' }),
@@ -120,6 +122,9 @@ export const observeSchema = section({
     prose: 'The lists of `GET /v1/top` take the first 50 requests of a second, and one in so many of the others. Lower: more exact, and more work for each request.' }),
   topKeys: whole({ min: 16, max: 1024, default: 256,
     prose: 'Names in each list of `GET /v1/top`. A name that has more than one part in so many of all requests is never missing.' }),
+  tailPerSecond: whole({ min: 1, max: 10_000, default: 50,
+    prose:
+      'Most requests that `GET /v1/tail` shows in a second, to all watchers of a process together. The others that match are counted, and an event gives the watchers their number.' }),
   reportMs: millis({ min: 1 * SECOND, max: MINUTE, default: 5 * SECOND,
     prose:
       'With Redis, how often each process writes its numbers for the others, at most 4 KiB. While a page or a command shows the numbers of all replicas, each writes them every second. A replica is shown as silent after three of these intervals.' }),

@@ -46,7 +46,7 @@ export const originSchema = section({
   maxQueue: whole({ max: 1_000_000, default: 1024, prose: 'Most requests that may wait for a connection to a server. Further requests get 503.' }),
   maxHeaderBytes: size({ min: 1 * KiB, max: 256 * KiB, default: 64 * KiB,
     prose:
-      'Largest header section of a response, all fields together, and of its trailers. A response with a larger one is a 502. Raise it for an application that sends more tags, cookies or policies. Responses with more than 32 KiB of fields are forwarded, and not stored; an HTTP/2 client can receive 65,000 bytes.' }),
+      'Largest header section of a response, all fields together with their line ends, and of its trailers. A response with a larger one is a 502. Raise it for an application that sends more tags, cookies or policies. Responses with more than 32 KiB of fields are forwarded, and not stored; an HTTP/2 client can receive 65,000 bytes.' }),
   retries: whole({ max: 10, default: 1,
     prose:
       'How often a request is sent again after its connection failed, on another server if there is one. Only requests that are safe to repeat are: an idempotent method, and a body of at most 64 KiB with a Content-Length. Servers that accept no connection are skipped without counting. Retries are at most a tenth of all requests, beyond a reserve for the requests that a killed server had in flight.' }),

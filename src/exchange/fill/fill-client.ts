@@ -27,6 +27,8 @@ export class FillClient {
   readonly #listener: FillClientListener
   /** True while the client waits for bytes of this fill: not after a 304, after it left, or in a background refresh. */
   #waits: boolean
+  /** True once it was blocked. Most clients never are, and need no listener. */
+  #awaitsDrain = false
 
   constructor(parts: FillParts, exchange: RoutedExchange, plan: FillPlan, listener: FillClientListener) {
     this.#parts = parts
@@ -47,7 +49,6 @@ export class FillClient {
     this.#exchange.outcome = 'miss'
     this.#exchange.reason = this.#plan.reason
     response.onClose(this.#left)
-    response.onDrain(this.#drained)
   }
 
   interim(status: number, fields: FieldLines): void {
@@ -80,8 +81,12 @@ export class FillClient {
 
   /** Sends bytes of the body. Returns false if the client takes no more for now. */
   write(chunk: Buffer): boolean {
+    const { response } = this.#exchange
     this.#exchange.bodyBytes += chunk.length
-    return this.#exchange.response.write(chunk)
+    if (response.write(chunk)) return true
+    if (!this.#awaitsDrain) response.onDrain(this.#drained)
+    this.#awaitsDrain = true
+    return false
   }
 
   trailers(fields: FieldLines): void {
@@ -113,7 +118,8 @@ export class FillClient {
   release(): void {
     this.#waits = false
     this.#exchange.response.offClose(this.#left)
-    this.#exchange.response.offDrain(this.#drained)
+    if (this.#awaitsDrain) this.#exchange.response.offDrain(this.#drained)
+    this.#awaitsDrain = false
     this.#listener.onReleased()
   }
 

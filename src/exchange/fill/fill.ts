@@ -22,6 +22,8 @@ import { ResponseStorer } from './response-storer.ts'
 import { supersede } from './supersede.ts'
 import { isStored, serveArriving, serveCompleted, serveConfirmed, serveStale, type ServedFill } from './serve-stored.ts'
 
+const noTrailers: FieldLines = []
+
 /** A fill in progress. It goes on when the client leaves, if the response may be stored. */
 export class Fill implements ResponseSink, ServedFill, FillClientListener {
   readonly parts: FillParts
@@ -45,6 +47,8 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
   #freshening: Promise<void> | undefined
   /** The last chunk, held back until the entry is committed: a client that has the whole response finds it stored. */
   #last: Buffer | undefined
+  /** True if the response arrived at once: head and body go to the client in one write. */
+  #isWhole = false
 
   constructor(parts: FillParts, exchange: RoutedExchange, plan: FillPlan, owner: FillOwner) {
     this.parts = parts
@@ -183,6 +187,13 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (!sent || (!this.client.waits && !this.storer.open)) this.#giveUp()
   }
 
+  onWhole(status: number, fields: FieldLines, body: Buffer): void {
+    this.#isWhole = true
+    this.onHead(status, fields)
+    if (body.length > 0) this.onData(body)
+    this.onEnd(noTrailers)
+  }
+
   // Node holds a head back until there is body to send with it. A stream of events may have none for long.
   onHeadAlone(): void {
     if (!this.#events.keep(() => this.onHeadAlone())) this.client.headAlone()
@@ -193,7 +204,7 @@ export class Fill implements ResponseSink, ServedFill, FillClientListener {
     if (this.#state !== 'relaying' && this.#state !== 'completing') return
     this.#receivedBytes += chunk.length
     this.#store(chunk)
-    const isLast = this.storer.open && this.#receivedBytes === this.#announcedBytes
+    const isLast = this.#isWhole || (this.storer.open && this.#receivedBytes === this.#announcedBytes)
     // A body that arrives in one piece is stored a moment later.
     if (this.#receivedBytes === chunk.length && !isLast) this.#sharing.begin(this.#announcedBytes)
     if (isLast) this.#last = chunk

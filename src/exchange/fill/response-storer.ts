@@ -54,6 +54,11 @@ export class ResponseStorer {
     return this.open ? this.#received : undefined
   }
 
+  /** Returns bytes that were received, from a position on, while the store's writer has them in memory. */
+  written(position: number): Buffer | undefined {
+    return this.#combining === undefined ? this.#writer?.written?.(position) : undefined
+  }
+
   /** True if the complete response is received, and stored as it arrives. */
   get arrivesWhole(): boolean {
     return this.open && this.#combining === undefined && this.whole

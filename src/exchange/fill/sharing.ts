@@ -42,7 +42,8 @@ export class Sharing implements SharedSource, TeeListener {
   open(): SharedResponse | undefined {
     const meta = this.#fill.storer.arriving
     if (this.#tee === undefined && this.#early !== undefined && meta !== undefined) {
-      this.#tee = new Tee({ ...meta, bodyBytes: this.#announcedBytes < 0 ? Infinity : this.#announcedBytes }, this.#windows, this.#early, this)
+      this.#tee = new Tee({ ...meta, bodyBytes: this.#announcedBytes < 0 ? Infinity : this.#announcedBytes }, this.#windows, this.#early, this, position =>
+        this.#fill.storer.written(position))
       this.#early.release()
     }
     return this.#tee

@@ -27,8 +27,8 @@ export interface TeeListener {
 /**
  * The body of a response that is still arriving. It keeps the latest bytes in a window, and all bytes until they exceed it.
  *
- * A reader that is slower than the window waits for the commit, and goes on in the store. So no reader holds another up, and none
- * reads an entry that is not committed. If the response does not come to its end, or is not stored, a reader that needs more than
+ * A reader that is slower than the window, or comes later, reads the bytes that the store's writer has in memory. Without such bytes it
+ * waits for the commit, and goes on in the store. So no reader holds another up, and none looks up an entry that is not committed. If the response does not come to its end, or is not stored, a reader that needs more than
  * the window holds gets `BodyGone`, as from a store that lost the body.
  */
 export class Tee implements Body, SharedResponse {
@@ -37,6 +37,7 @@ export class Tee implements Body, SharedResponse {
   readonly meta: Metadata
   readonly #budget: WindowBudget
   readonly #listener: TeeListener
+  readonly #written: (position: number) => Buffer | undefined
   #pieces: Piece[] = []
   #held = 0
   /** The window reaches from here to the end of what has arrived. */
@@ -53,11 +54,15 @@ export class Tee implements Body, SharedResponse {
   #news: Promise<void> | undefined
   #tell: () => void = () => {}
 
-  /** @param early the bytes before the first reader */
-  constructor(meta: Metadata, budget: WindowBudget, early: EarlyBytes, listener: TeeListener) {
+  /**
+   * @param early the bytes before the first reader
+   * @param written returns bytes that the store's writer has in memory, from a position on
+   */
+  constructor(meta: Metadata, budget: WindowBudget, early: EarlyBytes, listener: TeeListener, written: (position: number) => Buffer | undefined = () => undefined) {
     this.meta = meta
     this.#budget = budget
     this.#listener = listener
+    this.#written = written
     if (early.chunks.length === 0) this.#start = this.#end = early.bytes
     for (const chunk of early.chunks) this.#add(chunk)
   }
@@ -67,7 +72,7 @@ export class Tee implements Body, SharedResponse {
   }
 
   get availableFrom(): number {
-    return this.#start
+    return this.#start > 0 && this.#written(0) !== undefined ? 0 : this.#start
   }
 
   /** True while clients read it. */
@@ -184,8 +189,9 @@ export class Tee implements Body, SharedResponse {
     this.#listener.changed()
     try {
       while (at < end) {
-        if (at < this.#start) return yield* await this.#readRest(at, end)
-        const part = this.#from(at)?.subarray(0, end - at)
+        const behind = at < this.#start ? this.#written(at) : undefined
+        if (at < this.#start && behind === undefined) return yield* await this.#readRest(at, end)
+        const part = (behind ?? this.#from(at))?.subarray(0, end - at)
         if (part !== undefined) {
           at += part.length
           this.#advance(at)

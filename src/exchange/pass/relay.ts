@@ -13,6 +13,8 @@ import { sendHead, sendHeadAlone, sendTrailers } from '../client/sending.ts'
 import { HeldEvents } from '../held-events.ts'
 import type { Pass } from './pass.ts'
 
+const noTrailers: FieldLines = []
+
 export interface PassRelayParts {
   readonly origins: Origins
   readonly clock: { monotonic(): number }
@@ -39,6 +41,10 @@ export class PassRelay implements ResponseSink {
   #copy: Duplex | undefined
   #passed: PassedBody | undefined
   #isOver = false
+  /** True if the response arrived at once: head and body go to the client in one write. */
+  #isWhole = false
+  #last: Buffer | undefined
+  #awaitsDrain = false
 
   /** @param failed called once, if the client gets no response or a truncated one, with the reason */
   constructor(parts: PassRelayParts, pass: Pass, failed: (error: unknown) => void) {
@@ -119,11 +125,17 @@ export class PassRelay implements ResponseSink {
     if (response.hasUnreadBody) head.push('connection', 'close')
     if (endsAtHead) response.endAtHead()
     if (!sendHead(exchange, status, head)) return this.#giveUp()
-    const resume = (): void => this.#origin?.resume()
-    if (copy === undefined) return response.onDrain(resume)
-    copy.on('drain', resume)
+    if (copy === undefined) return
+    copy.on('drain', this.#resume)
     copy.on('error', () => response.cut())
     relayBody(copy, exchange, () => response.end())
+  }
+
+  onWhole(status: number, fields: FieldLines, body: Buffer): void {
+    this.#isWhole = true
+    this.onHead(status, fields, false)
+    if (body.length > 0) this.onData(body)
+    this.onEnd(noTrailers)
   }
 
   onHeadAlone(): void {
@@ -138,7 +150,15 @@ export class PassRelay implements ResponseSink {
       return
     }
     exchange.bodyBytes += chunk.length
-    if (!exchange.response.write(chunk)) this.#origin?.pause()
+    if (this.#isWhole) this.#last = chunk
+    else if (!exchange.response.write(chunk)) this.#pause()
+  }
+
+  #pause(): void {
+    this.#origin?.pause()
+    // Most clients are never blocked, and need no listener.
+    if (!this.#awaitsDrain) this.#pass.exchange.response.onDrain(this.#resume)
+    this.#awaitsDrain = true
   }
 
   onEnd(trailers: FieldLines): void {
@@ -146,7 +166,7 @@ export class PassRelay implements ResponseSink {
     const { exchange, routed } = this.#pass
     if (trailers.length > 0) sendTrailers(exchange, clientTrailers(trailers, routed.cacheOnly))
     this.#origin = undefined
-    if (this.#copy === undefined) exchange.response.end()
+    if (this.#copy === undefined) exchange.response.end(this.#last)
     else this.#copy.end()
   }
 
@@ -156,6 +176,8 @@ export class PassRelay implements ResponseSink {
     this.#copy?.destroy()
     this.#failed(error)
   }
+
+  readonly #resume = (): void => this.#origin?.resume()
 
   #refuse(error: unknown): void {
     if (this.#isOver) return

@@ -1,7 +1,6 @@
 // Active health checks: a request to each server, at an interval.
-import type { Dispatcher } from 'undici'
 import { isExhaustion, mapOriginError } from '../failures.ts'
-import type { Transport, TransportPool } from '../transport/transport.ts'
+import type { ResponseHandler, Transport, TransportPool } from '../transport/transport.ts'
 
 /** Why a check failed: the status of the response, or the error without one. */
 export interface CheckFailure {
@@ -63,34 +62,31 @@ function statusOf(lines: TransportPool, path: string, headers: string[]): Promis
     lines.acquire({
       repeatable: true,
       uploads: false,
-      start: (transport) => transport.dispatch({ path, method: 'GET', headers, body: null }, whole(transport, resolve, reject)),
+      start: (transport) => transport.dispatch({ path, method: 'GET', fields: headers, body: null }, whole(transport, resolve, reject)),
       onConnectError: reject,
     })
   })
 }
 
-function whole(transport: Transport, resolve: (status: number) => void, reject: (error: Error) => void): Dispatcher.DispatchHandler {
+function whole(transport: Transport, resolve: (status: number) => void, reject: (error: Error) => void): ResponseHandler {
   let started = false
   let status = 0
   return {
     onRequestStart: () => {
       started = true
     },
-    onResponseStart: (_controller, code) => {
+    onResponseStart: (_control, code) => {
       status = code
     },
     onResponseData: () => undefined,
-    // After undici's own call: see Transport.
-    onResponseEnd: () =>
-      queueMicrotask(() => {
-        transport.release()
-        resolve(status)
-      }),
-    onResponseError: (_controller, error) =>
-      queueMicrotask(() => {
-        if (started) transport.release()
-        else transport.discard()
-        reject(error)
-      }),
+    onResponseEnd: () => {
+      transport.release()
+      resolve(status)
+    },
+    onResponseError: (_control, error) => {
+      if (started) transport.release()
+      else transport.discard()
+      reject(error)
+    },
   }
 }

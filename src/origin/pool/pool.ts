@@ -5,6 +5,7 @@ import { readServerAddress, readServerPlace, type ServerAddress } from '../../se
 import { isResolved, plainHost, watchAddresses, type ResolveHost, type DnsWatcher } from '../dns.ts'
 import type { OriginConfig } from '../config.ts'
 import type { SocketBudget } from '../transport/socket-budget.ts'
+import type { TimeoutSweep } from '../transport/timeout-sweep.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { OriginServer, type Kind } from './server.ts'
 import { weightedRoundRobin } from './round-robin.ts'
@@ -21,6 +22,8 @@ export interface OriginPoolParts {
   readonly resolveEveryMs: number
   /** Shared by all origins of the process. */
   readonly sockets: SocketBudget
+  /** Shared as well. */
+  readonly sweep: TimeoutSweep
 }
 
 /** A configured server: its URL, and an OriginServer for each of its addresses. */
@@ -37,6 +40,8 @@ interface Member {
  */
 export class OriginPool {
   readonly clock: Clock
+  /** The timeouts of requests. */
+  readonly sweep: TimeoutSweep
   closed = false
   #removedAtMs: number | undefined
   readonly #origin: string
@@ -50,6 +55,7 @@ export class OriginPool {
 
   constructor(origin: string, config: OriginConfig, parts: OriginPoolParts) {
     this.clock = parts.clock
+    this.sweep = parts.sweep
     this.#origin = origin
     this.#parts = parts
     this.#config = config
@@ -134,8 +140,8 @@ export class OriginPool {
   }
 
   #open({ url, weight }: ServerAddress, address: string | undefined): OriginServer {
-    const { clock, logger, sockets } = this.#parts
-    return new OriginServer({ origin: this.#origin, url, weight, address, config: this.#config, clock, logger, sockets })
+    const { clock, logger, sockets, sweep } = this.#parts
+    return new OriginServer({ origin: this.#origin, url, weight, address, config: this.#config, clock, logger, sockets, sweep })
   }
 
   #watch(member: Member): DnsWatcher {

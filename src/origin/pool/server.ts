@@ -12,7 +12,9 @@ import { Http1Pool } from '../transport/http1-pool.ts'
 import { watchHealth, type CheckFailure } from './health-check.ts'
 import type { OriginServerStatus } from '../origin.ts'
 import { Http2Pool } from '../transport/http2-pool.ts'
+import { sharedRead } from '../transport/shared-read.ts'
 import { withinBudget, type SocketBudget } from '../transport/socket-budget.ts'
+import type { TimeoutSweep } from '../transport/timeout-sweep.ts'
 import type { Weighted } from './round-robin.ts'
 
 /** Failed connections in a row that eject a server. */
@@ -38,6 +40,8 @@ export interface OriginServerParts {
   readonly logger: BaseLogger
   /** Shared by all origins of the process. */
   readonly sockets: SocketBudget
+  /** Shared as well. */
+  readonly sweep: TimeoutSweep
 }
 
 export class OriginServer implements Weighted {
@@ -68,12 +72,15 @@ export class OriginServer implements Weighted {
   readonly #clock: Clock
   readonly #logger: BaseLogger
   readonly #sockets: SocketBudget
+  readonly #sweep: TimeoutSweep
   readonly #connector: buildConnector.connector
+  /** The same for HTTP/1.1. */
+  readonly #http1Connector: buildConnector.connector
   readonly #servername: string | undefined
   readonly #lines: TransportPool
   readonly #health: { stop(): Promise<void> } | undefined
 
-  constructor({ origin, url, weight, address, config, clock, logger, sockets }: OriginServerParts) {
+  constructor({ origin, url, weight, address, config, clock, logger, sockets, sweep }: OriginServerParts) {
     // The check of the configuration lets nothing pass that cannot be read.
     this.#place = readServerPlace(url) ?? { origin: url, base: '', socketPath: undefined }
     const host = plainHost(this.#place.origin)
@@ -87,12 +94,17 @@ export class OriginServer implements Weighted {
     // SNI carries no addresses (RFC 6066 §3). The certificate is then checked against the dialled address.
     this.#servername = config.tls?.servername ?? (isIP(host) === 0 ? host : undefined)
     this.#sockets = sockets
-    this.#connector = withinBudget(sockets, buildConnector({
+    this.#sweep = sweep
+    const connect = {
       timeout: config.timeouts.connectMs,
       rejectUnauthorized: config.tls?.rejectUnauthorized ?? true,
       ...(this.#place.socketPath !== undefined && { socketPath: this.#place.socketPath }),
       ...ownTls(config.tls),
-    }))
+    }
+    this.#connector = withinBudget(sockets, buildConnector(connect))
+    // undici hands every option to net.connect. Its types do not know this one.
+    const plain: buildConnector.BuildOptions & { onread: object } = { ...connect, onread: sharedRead }
+    this.#http1Connector = this.#place.origin.startsWith('http:') ? withinBudget(sockets, buildConnector(plain)) : this.#connector
     this.#lines = this.lines(config.maxConnections)
     this.#health = config.health === undefined ? undefined : watchHealth(this, config.health)
   }
@@ -121,8 +133,8 @@ export class OriginServer implements Weighted {
   /** Opens a transport pool to the server, for at most `most` requests at a time. */
   lines(most: number): TransportPool {
     const { http2 = false, tls, timeouts, reuse, maxHeaderBytes } = this.#config
-    const options = { url: this.#place.origin, socketPath: this.#place.socketPath, connector: this.#connector, clock: this.#clock, timeouts, servername: this.#servername,
-      address: this.address, sockets: this.#sockets, maxHeaderBytes, reuse, most }
+    const options = { url: this.#place.origin, socketPath: this.#place.socketPath, connector: this.#http1Connector, clock: this.#clock, timeouts, servername: this.#servername,
+      address: this.address, sockets: this.#sockets, sweep: this.#sweep, maxHeaderBytes, reuse, most }
     return http2 ? new Http2Pool({ ...options, tls }) : new Http1Pool(options)
   }
 

@@ -1,37 +1,37 @@
 // The timeout for a pause within a response body.
-import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
+import type { Sweepable, TimeoutSweep } from '../transport/timeout-sweep.ts'
+import type { ResponseControl } from '../transport/transport.ts'
 
 /**
- * Aborts a body that pauses for too long. undici's own timer starts before the head, but only the head shows whether a body may
- * pause for any time. While back-pressure pauses the body, the server cannot send, so the timeout does not apply.
+ * Aborts a body that pauses for too long. While back-pressure pauses the body, the server cannot send, so the timeout does not apply.
  */
-export class BodyTimeout {
-  readonly #controller: Dispatcher.DispatchController
-  readonly #timer: NodeJS.Timeout
+export class BodyTimeout implements Sweepable {
+  deadline: number
+  readonly #control: ResponseControl
+  readonly #idleMs: number
+  readonly #sweep: TimeoutSweep
 
   /** @param idleMs the longest pause */
-  constructor(controller: Dispatcher.DispatchController, idleMs: number) {
-    this.#controller = controller
-    this.#timer = setTimeout(lookAfter, idleMs, this)
+  constructor(control: ResponseControl, idleMs: number, sweep: TimeoutSweep) {
+    this.#control = control
+    this.#idleMs = idleMs
+    this.#sweep = sweep
+    this.deadline = sweep.after(idleMs)
+    sweep.join(this)
   }
 
   /** Restarts the timeout: bytes arrived, or the body was resumed. */
   refresh(): void {
-    this.#timer.refresh()
+    this.deadline = this.#sweep.after(this.#idleMs)
   }
 
   end(): void {
-    clearTimeout(this.#timer)
+    this.#sweep.leave(this)
   }
 
-  look(): void {
-    if (this.#controller.paused) this.#timer.refresh()
-    else this.#controller.abort(new SpringhouseError('ORIGIN_TIMEOUT', { detail: 'the body' }))
+  expired(): void {
+    if (this.#control.paused) this.refresh()
+    else this.#control.abort(new SpringhouseError('ORIGIN_TIMEOUT', { detail: 'the body' }))
   }
-}
-
-// Shared by all timers. A closure would be created at every miss.
-function lookAfter(watch: BodyTimeout): void {
-  watch.look()
 }

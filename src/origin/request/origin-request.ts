@@ -1,18 +1,17 @@
 // Sends one request to an origin and receives its response, with retries if they are safe (failover.ts).
-import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
-import { fieldLineValues, fieldValue, hasField, type FieldLines } from '../../http/fields.ts'
+import { fieldLineValues, fieldValue, type FieldLines } from '../../http/fields.ts'
 import { settleSection } from '../../http/field-section.ts'
 import { isEventStream, isGrpc } from '../../http/media-type.ts'
-import type { Transport, PoolWaiter, MessageEnd } from '../transport/transport.ts'
-import { isConnectionFailure, isExhaustion, mapOriginError, NotProcessed, systemCode } from '../failures.ts'
+import type { Sweepable } from '../transport/timeout-sweep.ts'
+import type { PoolWaiter, ResponseControl, ResponseHandler, Transport } from '../transport/transport.ts'
+import { isConnectionFailure, isExhaustion, mapOriginError, NotProcessed } from '../failures.ts'
 import { BodyTimeout } from './body-timeout.ts'
 import { noteStreamedBytes } from './minor-gc.ts'
 import type { OriginPool } from '../pool/pool.ts'
 import { isIdempotent } from './idempotency.ts'
-import { receivedHead, receivedLines } from './response-head.ts'
+import { receivedHead } from './response-head.ts'
 import type { OriginServer } from '../pool/server.ts'
 import type { OriginPlace } from '../origin.ts'
 import { bindsLogin } from './connection-login.ts'
@@ -36,7 +35,7 @@ export interface Outgoing {
 
 /** The head of a response and the part of its body that arrived with it, until the parser has accepted both. */
 interface Beginning {
-  readonly controller: Dispatcher.DispatchController
+  readonly control: ResponseControl
   readonly status: number
   readonly fields: FieldLines
   readonly chunks: Buffer[]
@@ -61,7 +60,9 @@ interface Beginning {
  * Subclasses get these calls, in this order: any `interim`, one `head`, `alone` if no byte of the body arrived with the head, any
  * `data`, `end`; or `failed` in place of any, once, last.
  */
-export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHandler {
+export abstract class OriginRequest implements PoolWaiter, ResponseHandler, Sweepable {
+  /** The end of the wait for a connection. */
+  deadline = Infinity
   readonly #pool: OriginPool
   readonly #outgoing: Outgoing
   readonly #tries: Failover
@@ -72,11 +73,9 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   #idle: BodyTimeout | undefined
   /** True if the response is an event stream, which has a place of its own. */
   #isStream = false
-  /** Ends the wait for a connection. */
-  #waiting: NodeJS.Timeout | undefined
   /** A body that may have to be sent again. */
   readonly #upload: ReplayableBody | undefined
-  #controller: Dispatcher.DispatchController | undefined
+  #control: ResponseControl | undefined
   #started = false
   #byteSeen = false
   #headSeen = false
@@ -84,14 +83,14 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   /** True if the head was reported to the subclass. */
   #headTold = false
   #bodySeen = false
+  /** True if the end of the response, or a failure, has been received. It reports the rest. */
   #endSeen = false
-  #bodiless = false
   /** True if the response is a 205, whose body must be empty (RFC 9110 §15.3.6); HTTP/2 cannot carry one. */
   #mustBeEmpty = false
   /** Aborts the request after its client abandoned it: see OriginExchange. */
   #giveUp: (() => void) | undefined
-  /** The delimiter of the response. */
-  #messageEnd: MessageEnd = 'coding'
+  /** The settled fields of a response that arrives at once. */
+  #wholeFields: FieldLines = []
   #over = false
 
   constructor(pool: OriginPool, outgoing: Outgoing) {
@@ -107,13 +106,17 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   protected abstract tryFailed(server: OriginPlace, code: string): void
   protected abstract interim(status: number, fields: FieldLines): void
   /** `fields`: the fields that may be forwarded. */
-  protected abstract head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void
+  protected abstract head(control: ResponseControl, status: number, fields: FieldLines): void
   /** Called if no byte of the body has arrived yet, so that the head can be sent without waiting for it. */
   protected abstract alone(): void
-  protected abstract data(controller: Dispatcher.DispatchController, chunk: Buffer): void
-  /** May be called while the body is paused: see Http1Connection. */
+  protected abstract data(control: ResponseControl, chunk: Buffer): void
+  /** May be called while the body is paused: a body may end with the bytes after which it was paused. */
   protected abstract end(trailers: FieldLines): void
   protected abstract failed(error: SpringhouseError, headSeen: boolean): void
+  /** True if `whole` may take the place of `head`, `data` and `end`. */
+  protected abstract get takesWhole(): boolean
+  /** A response that arrived at once, without trailers. */
+  protected abstract whole(status: number, fields: FieldLines, body: Buffer): void
   /** True if the sender of the request's body caused the failure. */
   protected senderFailed(): boolean {
     return false
@@ -142,11 +145,19 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (this.#transport !== undefined || this.#over) return
     const { http2 = false, timeouts: { queueMs, connectMs } } = this.#pool.config
     // Over HTTP/2 a request also waits while its connection is made, which has a timeout and errors of its own.
-    this.#waiting = setTimeout(waitedTooLong, http2 ? queueMs + connectMs : queueMs, this)
+    this.deadline = this.#pool.sweep.after(http2 ? queueMs + connectMs : queueMs)
+    this.#pool.sweep.join(this)
+  }
+
+  #waitsNoLonger(): void {
+    if (this.deadline === Infinity) return
+    this.deadline = Infinity
+    this.#pool.sweep.leave(this)
   }
 
   /** Fails the request, because it has waited for a connection as long as it may (`queueMs`). */
-  waitedTooLong(): void {
+  expired(): void {
+    this.#waitsNoLonger()
     if (this.#over || this.#server?.cancel(this) !== true) return
     this.#fail(new SpringhouseError('ORIGIN_BUSY', { detail: 'no connection became free in time' }))
   }
@@ -157,8 +168,9 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#over = true
     this.#forget()
     this.#idle?.end()
-    clearTimeout(this.#waiting)
-    if (this.#controller !== undefined) this.#controller.abort(new SpringhouseError('CLIENT_GONE'))
+    this.#waitsNoLonger()
+    this.#discardUpload()
+    if (this.#control !== undefined) this.#control.abort(new SpringhouseError('CLIENT_GONE'))
     // While the connection is being opened, nothing can be aborted; onRequestStart aborts then.
     else this.#server?.cancel(this)
   }
@@ -179,70 +191,52 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   }
 
   start(transport: Transport): void {
-    clearTimeout(this.#waiting)
+    this.#waitsNoLonger()
     if (this.#over) return this.#server?.release(transport)
     this.#transport = transport
     const server = this.#server as OriginServer
     const { method, target, body, acceptsTrailers } = this.#outgoing
     const fields = server.fieldsOf(this.#outgoing.fields)
-    const options = {
-      path: server.targetOf(target),
-      method: method as Dispatcher.HttpMethod,
-      headers: (acceptsTrailers === true && transport.isHttp2 ? [...fields, 'te', 'trailers'] : fields) as string[],
-      body: this.#upload?.open() ?? body,
-      // undici would close the connection after a HEAD, in case a body follows. Such bytes end the connection when they arrive.
-      ...(method === 'HEAD' && { reset: false }),
-      // A constant, not the client's Host: undici closes a TLS connection whenever this value changes. See http1-connection.ts.
-      servername: 'origin',
-    }
+    const sent = acceptsTrailers === true && transport.isHttp2 ? [...fields, 'te', 'trailers'] : fields
     this.tried(server)
-    transport.dispatch(options, this)
+    transport.dispatch({ path: server.targetOf(target), method, fields: sent, body: this.#upload?.open() ?? body }, this)
     if (bindsLogin(fieldValue(fields, 'authorization'))) transport.serveNoOther()
   }
 
   onConnectError(error: Error): void {
-    clearTimeout(this.#waiting)
+    this.#waitsNoLonger()
     this.#server?.unserved()
     if (!this.#over) this.#recover(error, false)
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
+  onRequestStart(control: ResponseControl): void {
     this.#started = true
-    this.#controller = controller
-    if (this.#over) controller.abort(new SpringhouseError('CLIENT_GONE'))
+    this.#control = control
+    if (this.#over) control.abort(new SpringhouseError('CLIENT_GONE'))
   }
 
-  onResponseStarted(): void {
-    this.#byteSeen = true
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(control: ResponseControl, status: number, lines: FieldLines): void {
     if (this.#over) return
-    const lines = receivedLines(controller.rawHeaders)
     const { fields, fault } = receivedHead(status, lines, this.#pool.clock.now(), { isHttp10: this.#transport?.isHttp10 === true })
-    if (fault !== undefined) return controller.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
+    if (fault !== undefined) return control.abort(new SpringhouseError('ORIGIN_MALFORMED', { detail: fault }))
     this.#server?.succeeded()
-    if (status === 401 && fieldLineValues(lines, 'www-authenticate').some(bindsLogin)) this.#transport?.serveNoOther()
+    if (status === 401 && bindsLogins(lines)) this.#transport?.serveNoOther()
     // Decided before any part of the response is reported. The rest of the response is dropped with its connection.
     if (this.#goesElsewhere(status)) {
       this.tryFailed(this.#server as OriginServer, String(status))
-      return controller.abort(new SpringhouseError('ORIGIN_RESET'))
+      return control.abort(new SpringhouseError('ORIGIN_RESET'))
     }
     if (status < 200) return this.interim(status, fields)
     this.#upload?.release()
-    this.#bodiless = status === 304 || status === 204
     this.#mustBeEmpty = status === 205
-    this.#transport?.answering(controller)
     const isSilent = isEventStream(fields)
-    const streams = isSilent && this.#outgoing.method !== 'HEAD' && !this.#bodiless
-    if (streams && !this.#becomesStream()) return controller.abort(new SpringhouseError('ORIGIN_BUSY', { detail: 'all places for streams are taken (maxStreams)' }))
+    const streams = isSilent && this.#outgoing.method !== 'HEAD' && status !== 304 && status !== 204
+    if (streams && !this.#becomesStream()) return control.abort(new SpringhouseError('ORIGIN_BUSY', { detail: 'all places for streams are taken (maxStreams)' }))
     const { idleMs } = this.#pool.config.timeouts
-    if (idleMs > 0 && !isSilent && !isGrpc(fields)) this.#idle = new BodyTimeout(controller, idleMs)
+    if (idleMs > 0 && !isSilent && !isGrpc(fields)) this.#idle = new BodyTimeout(control, idleMs, this.#pool.sweep)
     this.#headSeen = true
-    this.#messageEnd = this.#outgoing.method === 'HEAD' ? 'head' : !this.#bodiless && hasField(lines, 'content-length') ? 'length' : 'coding'
-    this.#beginning = { controller, status, fields, chunks: [] }
-    // When the response ends, undici aborts an unfinished upload, and the client's connection with it. So the head must be
-    // reported before.
+    this.#beginning = { control, status, fields, chunks: [] }
+    // The end of the response ends an unfinished upload. So the head must be reported before.
     if (this.uploads) this.#tell()
     queueMicrotask(() => this.#parsed())
   }
@@ -255,7 +249,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
   /** Runs after the parser has processed the bytes that arrived with the head. */
   #parsed(): void {
     // If the end or a failure is there already, its handler reports the response.
-    if (this.#over || this.#endSeen || this.#transport?.broken === true) return
+    if (this.#over || this.#endSeen) return
     const alone = !this.#bodySeen
     this.#tell()
     if (alone && !this.#over) this.alone()
@@ -266,26 +260,25 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (beginning === undefined) return
     this.#beginning = undefined
     this.#headTold = true
-    const { controller, status, fields, chunks } = beginning
-    this.head(controller, status, fields)
+    const { control, status, fields, chunks } = beginning
+    this.head(control, status, fields)
     for (const chunk of chunks) {
-      if (!this.#over) this.data(controller, chunk)
+      if (!this.#over) this.data(control, chunk)
     }
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    // The parser gives an empty chunk when it is flushed at the end of the socket. There is nothing to pause.
+  onResponseData(control: ResponseControl, chunk: Buffer): void {
     if (this.#over || chunk.length === 0) return
     if (this.#mustBeEmpty) {
       const fault = new SpringhouseError('ORIGIN_MALFORMED', { detail: 'a body on 205' })
-      // Fails now: undici reports the abort later, after the head would have been forwarded.
+      // Fails now: the abort is reported later, after the head would have been forwarded.
       this.#fail(fault)
-      return controller.abort(fault)
+      return control.abort(fault)
     }
     this.#bodySeen = true
     noteStreamedBytes(chunk.length)
     this.#idle?.refresh()
-    if (this.#beginning === undefined) this.data(controller, chunk)
+    if (this.#beginning === undefined) this.data(control, chunk)
     else this.#beginning.chunks.push(chunk)
   }
 
@@ -294,51 +287,59 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     this.#idle?.refresh()
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController, _trailers: IncomingHttpHeaders): void {
-    const transport = this.#transport
+  onResponseEnd(_control: ResponseControl, trailers: FieldLines): void {
     this.#endSeen = true
-    this.#idle?.end()
-    transport?.messageEnded()
-    // After the parser has processed the received bytes: see Transport.settle.
-    queueMicrotask(() => this.#ended(controller, transport))
+    this.#release()
+    if (!this.#over && this.#instead === undefined) this.#finish(trailers)
   }
 
-  #ended(controller: Dispatcher.DispatchController, transport: Transport | undefined): void {
-    const trailers = receivedLines(controller.rawTrailers)
-    const fault = transport?.settle(this.#messageEnd, trailers)
-    this.#transport = undefined
-    if (transport !== undefined) this.#server?.release(transport)
-    if (fault !== undefined) return this.#fail(fault)
-    if (this.#over || this.#instead !== undefined) return
-    this.#finish(trailers)
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  /** Gives back the transport of a response that is complete. */
+  #release(): void {
     const transport = this.#transport
     this.#idle?.end()
-    transport?.answering(undefined)
+    this.#transport = undefined
+    this.#control = undefined
+    if (transport !== undefined) this.#server?.release(transport)
+  }
+
+  acceptsWhole(status: number, lines: FieldLines): boolean {
+    // A 205 with a body is refused, and another status may be retried: both need the single steps.
+    if (this.#over || !this.takesWhole || status === 205 || this.#outgoing.retryOn?.includes(status) === true) return false
+    const { fields, fault } = receivedHead(status, lines, this.#pool.clock.now(), { isHttp10: this.#transport?.isHttp10 === true })
+    if (fault !== undefined || isEventStream(fields)) return false
+    if (status === 401 && bindsLogins(lines)) this.#transport?.serveNoOther()
+    this.#wholeFields = fields
+    return true
+  }
+
+  onResponseWhole(status: number, body: Buffer): void {
+    this.#server?.succeeded()
+    this.#release()
+    this.#over = true
+    this.#forget()
+    this.#upload?.drain()
+    noteStreamedBytes(body.length)
+    this.whole(status, this.#wholeFields, body)
+  }
+
+  onResponseError(_control: ResponseControl | undefined, error: Error): void {
+    const transport = this.#transport
+    this.#idle?.end()
+    // Over HTTP/1.1 these are malformed bytes that arrived with the head: nothing of the response is reported.
+    this.#endSeen = transport?.isHttp2 !== true
     if (transport?.receivedAny === true) this.#byteSeen = true
     this.#transport = undefined
-    this.#controller = undefined
-    // RFC 9110 §8.6: a 304 may give the length of a body that it does not carry. undici compares that with the received bytes
-    // and closes the connection. The message itself was complete, or the parser would have reported another error.
-    if (this.#bodiless && systemCode(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.#endWithout(transport)
+    this.#control = undefined
     const stale = this.#started && !this.#byteSeen && transport?.stale === true
-    // If undici refuses the request's bytes, it has not used the connection, which can be reused.
+    // If the request's bytes are refused, the connection was not used and can be.
     const unmade = !this.#started && mapOriginError(error).source !== 'client'
+    // Runs after the caller, which may be a call of this request that aborts it.
     queueMicrotask(() => {
       if (transport !== undefined && unmade) this.#server?.discard(transport)
       else if (transport !== undefined) this.#server?.release(transport)
       if (this.#over) return
       if (this.#instead === undefined) this.#recover(error, stale)
       else this.#tryInstead(this.#instead)
-    })
-  }
-
-  #endWithout(transport: Transport | undefined): void {
-    queueMicrotask(() => {
-      if (transport !== undefined) this.#server?.release(transport)
-      if (!this.#over) this.#finish([])
     })
   }
 
@@ -402,7 +403,7 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (this.#over) return
     this.#over = true
     this.#forget()
-    this.#upload?.drain()
+    this.#discardUpload()
     this.end(settleSection(trailers, this.#pool.clock.now()))
   }
 
@@ -410,12 +411,19 @@ export abstract class OriginRequest implements PoolWaiter, Dispatcher.DispatchHa
     if (this.#over) return
     this.#over = true
     this.#forget()
-    this.#upload?.drain()
+    this.#discardUpload()
     this.failed(error, this.#headTold)
+  }
+
+  /** Discards what the transport has not read of the body, so that a client that is still sending reaches its response. */
+  #discardUpload(): void {
+    const { body } = this.#outgoing
+    if (this.#upload !== undefined) this.#upload.drain()
+    else if (body instanceof Readable && !body.readableEnded && !body.destroyed) body.resume()
   }
 }
 
-// Shared by all timers, as in body-timeout.ts.
-function waitedTooLong(request: OriginRequest): void {
-  request.waitedTooLong()
+/** True if a challenge begins a login of the whole connection. */
+function bindsLogins(lines: FieldLines): boolean {
+  return fieldLineValues(lines, 'www-authenticate').some(bindsLogin)
 }

@@ -1,34 +1,8 @@
 // Checks an origin's response head and selects the fields to forward.
-import type { Dispatcher } from 'undici'
 import type { FieldLines } from '../../http/fields.ts'
+import { isReadableCoding } from '../transport/http1-head.ts'
 import { settleHead, settleSection, type SettledFields } from '../../http/field-section.ts'
 import { responseFields } from '../../forwarding/response-fields.ts'
-
-/** Converts received bytes to field lines with lower-case names. Values are latin1 (RFC 9110 §5.5: opaque beyond ASCII). */
-export function fieldLinesFromBytes(raw: readonly Buffer[]): string[] {
-  const lines: string[] = Array.from({ length: raw.length })
-  for (let i = 0; i < raw.length; i += 2) {
-    lines[i] = (raw[i] as Buffer).toString('latin1').toLowerCase()
-    lines[i + 1] = withoutTrailingSpace((raw[i + 1] as Buffer).toString('latin1'))
-  }
-  return lines
-}
-
-// RFC 9112 §5.1: white space after a value is not part of the value, but the parser keeps it. Not trim(), which also removes a
-// byte of 0xa0.
-function withoutTrailingSpace(value: string): string {
-  let end = value.length
-  while (end > 0 && (value.charCodeAt(end - 1) === 0x20 || value.charCodeAt(end - 1) === 0x09)) end--
-  return end === value.length ? value : value.slice(0, end)
-}
-
-/** Returns the field lines of a response: from bytes for HTTP/1.1, or as HTTP/2 has already converted them. */
-export function receivedLines(raw: Dispatcher.DispatchController['rawHeaders']): readonly string[] {
-  if (!Array.isArray(raw) || raw.length === 0) return none
-  return typeof raw[0] === 'string' ? raw as string[] : fieldLinesFromBytes(raw as Buffer[])
-}
-
-const none: readonly string[] = []
 
 /**
  * Returns the fields of a response head to forward, settled once for every transport, store and client protocol; or the fault
@@ -42,8 +16,8 @@ export function receivedHead(status: number, lines: FieldLines, nowMs: number, {
 }
 
 /**
- * Returns why a response head must not be forwarded; undefined if it may. The parser refuses most malformed heads. This refuses
- * what the parser accepts and two readers may read differently, which is how a response gets split or smuggled.
+ * Returns why a response head must not be forwarded; undefined if it may. The parsers refuse most malformed heads. This refuses
+ * what a parser accepts and two readers may read differently, which is how a response gets split or smuggled.
  */
 export function malformed(status: number, lines: FieldLines, isHttp10 = false): string | undefined {
   // RFC 9110 §15: a status code is 100 to 599.
@@ -72,19 +46,7 @@ export function malformed(status: number, lines: FieldLines, isHttp10 = false): 
     if (lengths > 0) return 'Content-Length beside Transfer-Encoding'
     // §6.1: not on a 204, which has no body.
     if (status === 204) return 'a body on 204'
-    if (!isReadable(coding.toLowerCase())) return 'Transfer-Encoding other than chunked'
+    if (!isReadableCoding(coding.toLowerCase())) return 'Transfer-Encoding other than chunked'
   }
   return undefined
-}
-
-// The codings of RFC 9112 §12.3, and `identity` from older RFCs.
-const otherCodings: ReadonlySet<string> = new Set(['gzip', 'x-gzip', 'deflate', 'compress', 'x-compress', 'identity', 'trailers'])
-
-/**
- * Returns whether the body can be read with this transfer coding. A known coding other than chunked would reach the client, or
- * the store, undecoded and without its field. A list of codings, or a name similar to `chunked`, may be read in two ways. A
- * single unregistered name codes nothing: the body ends with the connection (§6.3), and the hop-by-hop field is dropped.
- */
-function isReadable(coding: string): boolean {
-  return coding === 'chunked' || (/^[a-z0-9!#$&^_.+-]+$/.test(coding) && !otherCodings.has(coding) && !/chun|unk/.test(coding))
 }

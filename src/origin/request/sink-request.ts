@@ -1,18 +1,18 @@
 // A request whose response goes to a sink, with back-pressure and abort.
-import type { Dispatcher } from 'undici'
 import type { SpringhouseError } from '../../errors.ts'
 import type { FieldLines } from '../../http/fields.ts'
 import type { OriginExchange, OriginPlace, RequestForOrigin, ResponseSink } from '../origin.ts'
 import type { OriginPool } from '../pool/pool.ts'
+import type { ResponseControl } from '../transport/transport.ts'
 import { OriginRequest } from './origin-request.ts'
 
 /** See Origins.request. */
 export class SinkRequest extends OriginRequest implements OriginExchange {
   readonly #request: RequestForOrigin
   readonly #sink: ResponseSink
-  #body: Dispatcher.DispatchController | undefined
+  #body: ResponseControl | undefined
   #paused = false
-  /** A chunk that arrived after the sink paused. undici delivers at most one. */
+  /** A chunk that arrived after the sink paused. HTTP/1.1 delivers one at most. */
   #held: Buffer | undefined
   /** The trailers, if the end arrived while the sink was paused. */
   #trailers: FieldLines | undefined
@@ -32,7 +32,7 @@ export class SinkRequest extends OriginRequest implements OriginExchange {
   resume(): void {
     if (!this.#paused) return
     this.#paused = false
-    // Runs after the caller: all connections share undici's parser, which must not be entered while it is running.
+    // Runs after the caller, which may be a call of the sink.
     queueMicrotask(() => this.#flow())
   }
 
@@ -60,7 +60,6 @@ export class SinkRequest extends OriginRequest implements OriginExchange {
     this.#sink.onEnd(trailers)
   }
 
-  // The body does not show it: undici destroys the body after a server's error too.
   protected override senderFailed(): boolean {
     return this.#request.senderGone?.() ?? false
   }
@@ -77,11 +76,11 @@ export class SinkRequest extends OriginRequest implements OriginExchange {
     this.#sink.onInterim?.(status, fields)
   }
 
-  protected override head(controller: Dispatcher.DispatchController, status: number, fields: FieldLines): void {
+  protected override head(control: ResponseControl, status: number, fields: FieldLines): void {
     // Nobody is left to send the response to.
     if (this.senderFailed()) return this.abandon()
-    this.#body = controller
-    if (this.#paused) controller.pause()
+    this.#body = control
+    if (this.#paused) control.pause()
     this.#sink.onHead(status, fields, this.endsAtHead)
   }
 
@@ -89,9 +88,9 @@ export class SinkRequest extends OriginRequest implements OriginExchange {
     this.#sink.onHeadAlone?.()
   }
 
-  protected override data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  protected override data(control: ResponseControl, chunk: Buffer): void {
     if (this.#paused || this.#held !== undefined) {
-      controller.pause()
+      control.pause()
       this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk])
     } else {
       this.#sink.onData(chunk)
@@ -102,6 +101,15 @@ export class SinkRequest extends OriginRequest implements OriginExchange {
     this.#body = undefined
     if (this.#paused || this.#held !== undefined) this.#trailers = trailers
     else this.#sink.onEnd(trailers)
+  }
+
+  protected override get takesWhole(): boolean {
+    return this.#sink.onWhole !== undefined && !this.#paused
+  }
+
+  protected override whole(status: number, fields: FieldLines, body: Buffer): void {
+    // As in `head`.
+    if (!this.senderFailed()) this.#sink.onWhole?.(status, fields, body)
   }
 
   protected override failed(error: SpringhouseError, headSeen: boolean): void {

@@ -1,21 +1,32 @@
-// An HTTP/1.1 connection to a server: an undici Client, with checks on its socket that undici lacks.
+// An HTTP/1.1 connection to a server: one request at a time over a socket that undici's connector opens.
 import type { Socket } from 'node:net'
-import type { buildConnector, Dispatcher } from 'undici'
-import { Client } from 'undici'
-import { SpringhouseError } from '../../errors.ts'
+import type { buildConnector } from 'undici'
+import { SpringhouseError, type ErrorCode } from '../../errors.ts'
 import { hasField, type FieldLines } from '../../http/fields.ts'
-import type { Transport, MessageEnd } from './transport.ts'
 import type { OriginTimeouts } from '../config.ts'
-import { guardResponseHeads, type ResponseParserState } from './http1-response-guard.ts'
+import { beginAfterPoll } from './after-poll.ts'
+import type { Http1Head } from './http1-head.ts'
+import { Http1Reader, type Http1ReaderSink, type Surplus } from './http1-reader.ts'
+import { renderRequest, Upload, writeWhole, type UploadListener } from './http1-request.ts'
+import { link, own, unlink, type ReadsBytes } from './shared-read.ts'
+import type { SocketBudget } from './socket-budget.ts'
+import type { Sweepable, TimeoutSweep } from './timeout-sweep.ts'
+import type { ResponseControl, ResponseHandler, Transport, TransportRequest } from './transport.ts'
 
 export interface Http1ConnectionOptions {
+  /** The base URL of the server. */
+  readonly url: string
   readonly timeouts: OriginTimeouts
   /** Name for SNI and for the certificate check; undefined: the dialled address. */
   readonly servername: string | undefined
   /** Address to connect to, in place of the URL's host. */
   readonly address: string | undefined
+  /** The path of a socket, in place of host and port. */
+  readonly socketPath?: string | undefined
   /** See OriginConfig. */
   readonly maxHeaderBytes: number
+  readonly sockets: SocketBudget
+  readonly sweep: TimeoutSweep
 }
 
 /** The pool that takes a connection back. */
@@ -23,19 +34,24 @@ interface Home {
   leave(connection: Http1Connection): void
   release(connection: Http1Connection): void
   discard(connection: Http1Connection): void
+  /** The socket of an idle connection was closed. */
+  closed(connection: Http1Connection): void
 }
 
-const none: Buffer = Buffer.alloc(0)
+/** How long an idle connection is kept if its server announces nothing: less than the five seconds of common servers. */
+const idleMs = 4_000
+/** How much earlier than announced an idle connection is closed. A request must not cross the server's close. */
+const marginMs = 2_000
+const longestIdleMs = 600_000
 
-/** A connection for one request at a time. It opens its socket at first use, and again after the socket closed. */
-export class Http1Connection implements Transport, ResponseParserState {
-  readonly client: Client
-  atHead = false
+/** A connection for one request at a time. It opens its socket at first use, and again if the socket closed before a request was sent. */
+export class Http1Connection implements Transport, ResponseControl, Http1ReaderSink, UploadListener, ReadsBytes, Sweepable {
+  paused = false
   receivedAny = false
   readonly isHttp2 = false
   readonly endsAtHead = false
   isHttp10 = false
-  last = none
+  deadline = Infinity
   /** True if the current request has a body. */
   uploading = false
   /** When it was created, by the monotonic clock. */
@@ -43,92 +59,279 @@ export class Http1Connection implements Transport, ResponseParserState {
   /** When it was last released, by the monotonic clock. */
   idleSinceMs = 0
   readonly #home: Home
+  readonly #connector: buildConnector.connector
+  readonly #options: Http1ConnectionOptions
+  readonly #url: URL
+  readonly #reader: Http1Reader
+  #socket: Socket | undefined
   /** Complete responses on the present socket. 0: the socket is new, so the server cannot have closed it as idle. */
   #served = 0
-  /** True if the present socket ended by a reset that the system reported as an orderly end. */
-  #cut = false
-  /** The controller of the response whose body is arriving. */
-  #current: Dispatcher.DispatchController | undefined
-  #socket: Socket | undefined
-  /** True if its socket must carry no request after the current one. */
+  /** The request in flight. Its handler is undefined once the end was reported. */
+  #request: TransportRequest | undefined
+  #handler: ResponseHandler | undefined
+  /** True once a byte of the request may have been written. */
+  #sent = false
+  #upload: Upload | undefined
+  /** True if the socket may carry another request after the current one. */
+  #persists = true
+  /** True if the socket must carry no other, because of a login. */
   #servesNoOther = false
-  /** True if undici returned unread bytes to the socket. */
-  #leftOver = false
+  /** How long the socket may be idle. */
+  #idleMs = idleMs
+  /** True while a timeout for the head applies: until the final one has been received. */
+  #awaitsHead = false
+  #destroyed = false
 
-  constructor(home: Home, url: string, connector: buildConnector.connector, { timeouts, servername, address, maxHeaderBytes }: Http1ConnectionOptions, createdMs: number) {
+  constructor(home: Home, connector: buildConnector.connector, options: Http1ConnectionOptions, createdMs: number) {
     this.#home = home
+    this.#connector = connector
+    this.#options = options
+    this.#url = new URL(options.url)
+    this.#reader = new Http1Reader(this, options.maxHeaderBytes)
     this.createdMs = createdMs
-    this.client = new Client(url, {
-      pipelining: 1,
-      headersTimeout: timeouts.headersMs,
-      maxHeaderSize: maxHeaderBytes,
-      // See body-timeout.ts.
-      bodyTimeout: 0,
-      connect: (options, callback) => {
-        // undici would verify the name in the client's Host. The configuration decides the name.
-        const { servername: _fromHost, ...rest } = options
-        const where = address === undefined ? rest : { ...rest, hostname: address }
-        connector(servername === undefined ? where : { ...where, servername }, (...result) => {
-          if (result[0] !== null) return callback(...result)
-          const socket = result[1]
-          this.#served = 0
-          this.#cut = false
-          this.#socket = socket
-          this.#leftOver = false
-          guardResponseHeads(socket, this, maxHeaderBytes)
-          this.#watchLeftOver(socket)
-          socket.on('error', admitReset)
-          socket.on('end', () => {
-            this.#cut = wasReset(socket)
-            // If a socket ends while its parser is paused, undici fails an uncaught assertion (client-h1.js, onHttpSocketEnd)
-            // and loses a message that was complete. So the body is resumed: only the end is left, and a handler that paused
-            // must accept it.
-            this.#current?.resume()
-          })
-          return callback(...result)
-        })
-      },
-    })
   }
 
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    this.atHead = true
+  dispatch(request: TransportRequest, handler: ResponseHandler): void {
+    this.#request = request
+    this.#handler = handler
     this.receivedAny = false
-    this.client.dispatch(options, handler)
+    this.isHttp10 = false
+    this.#sent = false
+    this.#persists = true
+    this.#servesNoOther = false
+    this.deadline = Infinity
+    // An idle connection may have been closed, or may hold bytes that nobody requested (GHSA-35p6-xmwp-9g52). Both have been read by then.
+    if (this.#socket === undefined) this.#connect()
+    else beginAfterPoll(this)
   }
 
-  /** True if the socket had served before, so that the server may have closed it just as it was chosen. */
+  /** Sends the request, over a new socket if the present one was closed meanwhile. Nothing was sent over that one. */
+  begin(): void {
+    if (this.#handler === undefined) return
+    if (this.#socket === undefined) this.#connect()
+    else this.#send(this.#socket)
+  }
+
+  #connect(): void {
+    const { address, servername } = this.#options
+    const { protocol, port, hostname, host } = this.#url
+    // undici would verify the name in the URL. The configuration decides the name.
+    const target = { hostname: address ?? hostname.replace(/^\[|\]$/g, ''), host, protocol, port, ...(servername === undefined ? {} : { servername }) }
+    try {
+      this.#connector(target, (...result) => {
+        const [error, socket] = result
+        if (error !== null) return this.#fail(error)
+        if (this.#destroyed) return void socket.destroy()
+        this.#adopt(socket)
+        this.begin()
+      })
+    } catch (error) {
+      // Node rejected the TLS options. Runs after the caller.
+      queueMicrotask(() => this.#fail(error as Error))
+    }
+  }
+
+  #adopt(socket: Socket): void {
+    this.#socket = socket
+    this.#served = 0
+    this.#idleMs = idleMs
+    this.#options.sweep.join(this)
+    link(socket, this)
+    socket.on('error', (error) => this.#lost(socket, error))
+    socket.on('end', () => this.#ended(socket))
+    socket.on('close', () => this.#lost(socket, undefined))
+    // Without a reader the end of the connection would not be reported.
+    socket.resume()
+  }
+
+  #send(socket: Socket): void {
+    const handler = this.#handler as ResponseHandler
+    const request = this.#request as TransportRequest
+    const rendered = renderRequest(request, this.#url.host)
+    if (rendered === undefined) return this.#fail(new SpringhouseError('BAD_REQUEST', { detail: 'a request that no server may be sent' }))
+    handler.onRequestStart(this)
+    // It may have been aborted.
+    if (this.#handler !== handler) return
+    this.#sent = true
+    this.#awaitsHead = true
+    this.#persists = rendered.persists
+    this.#reader.begin(request.method)
+    if (rendered.body === null || Buffer.isBuffer(rendered.body)) {
+      this.deadline = this.#headDeadline
+      return writeWhole(socket, rendered)
+    }
+    this.#upload = new Upload(socket, rendered, this)
+    this.#upload.start()
+  }
+
+  get #headDeadline(): number {
+    return this.#options.sweep.after(this.#options.timeouts.headersMs)
+  }
+
+  // The time for the head begins when the request has been sent. Until then the server is late only if it takes no more bytes.
+  onUploadMoved(blocked: boolean): void {
+    if (this.#awaitsHead) this.deadline = blocked ? this.#headDeadline : Infinity
+  }
+
+  onUploaded(): void {
+    this.#upload = undefined
+    if (this.#awaitsHead) this.deadline = this.#headDeadline
+  }
+
+  onUploadFailed(error: Error): void {
+    this.#fail(error)
+  }
+
+  expired(): void {
+    if (this.#handler === undefined) this.#drop()
+    else this.#fail(new SpringhouseError('ORIGIN_TIMEOUT'))
+  }
+
+  received(bytes: Buffer): void {
+    // Nobody requested anything. A later request must not take this for its response.
+    if (this.#reader.isIdle) return this.#drop()
+    this.receivedAny = true
+    this.#reader.read(bytes)
+  }
+
+  interim({ status, lines }: Http1Head): void {
+    if (this.deadline !== Infinity) this.deadline = this.#headDeadline
+    this.#handler?.onResponseStart(this, status, lines)
+  }
+
+  head(head: Http1Head): void {
+    this.#takeHead(head)
+    this.#handler?.onResponseStart(this, head.status, head.lines)
+  }
+
+  data(pieces: readonly Buffer[]): void {
+    this.#handler?.onResponseData(this, own(pieces))
+  }
+
+  end(trailers: FieldLines, surplus: Surplus): void {
+    const handler = this.#handler as ResponseHandler
+    // RFC 9110 §6.5.1: none of these may be a trailer. A server that sends one may treat its connection as it says.
+    if (hasField(trailers, 'connection') || hasField(trailers, 'transfer-encoding')) this.#persists = false
+    if (surplus === 'fault') return this.#fail(surplusFault())
+    this.#finish(surplus)
+    handler.onResponseEnd(this, trailers)
+  }
+
+  whole(head: Http1Head, body: Buffer, surplus: Surplus): void {
+    const handler = this.#handler as ResponseHandler
+    this.#takeHead(head)
+    if (surplus === 'fault') return this.#fail(surplusFault())
+    // The end of the response ends an upload that the server does not want, so the head is reported before.
+    if (this.#upload === undefined && handler.acceptsWhole?.(head.status, head.lines) === true) {
+      this.#finish(surplus)
+      return handler.onResponseWhole?.(head.status, body.length === 0 ? body : own([body]))
+    }
+    handler.onResponseStart(this, head.status, head.lines)
+    if (body.length > 0 && this.#handler === handler) handler.onResponseData(this, own([body]))
+    if (this.#handler !== handler) return
+    this.#finish(surplus)
+    handler.onResponseEnd(this, none)
+  }
+
+  malformed(code: ErrorCode, detail: string): void {
+    this.#fail(new SpringhouseError(code, { detail }))
+  }
+
+  #takeHead({ isHttp10, persists, keepAliveMs }: Http1Head): void {
+    this.#awaitsHead = false
+    this.deadline = Infinity
+    this.isHttp10 = isHttp10
+    this.#idleMs = keepAliveMs === undefined ? idleMs : Math.min(keepAliveMs - marginMs, longestIdleMs)
+    if (!persists || this.#idleMs <= 0) this.#persists = false
+  }
+
+  /** Ends a request whose response is complete. */
+  #finish(surplus: Surplus): void {
+    // A response before the end of its request: the server does not want the rest of the body, and would take it for a request.
+    const isWhole = this.#upload === undefined
+    this.#forget()
+    this.#served++
+    if (surplus !== 'none' || !isWhole || !this.#persists || this.#servesNoOther) return this.#drop()
+    this.deadline = this.#options.sweep.after(this.#idleMs)
+    // A body may end while it is paused. The next response must be read, and the end of the connection.
+    this.resume()
+  }
+
+  /** Ends the request in flight with an error; without one, closes the socket. */
+  #fail(error: Error): void {
+    const handler = this.#handler
+    this.#forget()
+    // Before anything was sent, the socket is as it was.
+    if (handler === undefined || this.#sent) this.#drop()
+    else this.deadline = this.#options.sweep.after(this.#idleMs)
+    handler?.onResponseError(this, error)
+  }
+
+  #forget(): void {
+    this.#upload?.stop()
+    this.#upload = undefined
+    this.#request = undefined
+    this.#handler = undefined
+    this.#reader.stop()
+  }
+
+  /** Closes the socket. */
+  #drop(): void {
+    const socket = this.#socket
+    if (socket === undefined) return
+    this.#socket = undefined
+    this.paused = false
+    unlink(socket)
+    this.#options.sweep.leave(this)
+    socket.destroy()
+    this.#options.sockets.destroyed(socket)
+    if (this.#handler === undefined) this.#home.closed(this)
+  }
+
+  #ended(socket: Socket): void {
+    if (socket !== this.#socket) return
+    if (!this.#reader.endsWithConnection) return this.#lost(socket, undefined)
+    this.#persists = false
+    if (this.#wasReset(socket)) this.#fail(new SpringhouseError('ORIGIN_TRUNCATED'))
+    else this.#reader.finish()
+  }
+
+  /**
+   * Returns whether a socket that reports an orderly end was in fact reset. If a hang-up follows a short read, libuv reports the end
+   * of the stream and never reads the error (uv__stream_io), so a body without a length would seem complete. The system still
+   * knows: a reset connection has no peer address, while a half-closed one has. The address is read only here, because Node caches
+   * the first one that it gets. A local socket has no address.
+   */
+  #wasReset(socket: Socket): boolean {
+    return this.#options.socketPath === undefined && socket.remoteAddress === undefined
+  }
+
+  #lost(socket: Socket, error: Error | undefined): void {
+    if (socket !== this.#socket) return
+    // A request that has not been sent goes over a new socket.
+    if (!this.#sent || this.#handler === undefined) return this.#drop()
+    this.#fail(error ?? Object.assign(new Error('the server closed the connection'), { code: 'ECONNRESET' }))
+  }
+
+  pause(): void {
+    if (this.paused || this.#handler === undefined) return
+    this.paused = true
+    this.#socket?.pause()
+  }
+
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    this.#socket?.resume()
+  }
+
+  abort(reason: Error): void {
+    if (this.#handler !== undefined) this.#fail(reason)
+  }
+
+  /** True if its socket had served before, so that the server may have closed it just as it was chosen. */
   get stale(): boolean {
     return this.#served > 0
-  }
-
-  answering(controller: Dispatcher.DispatchController | undefined): void {
-    this.#current = controller
-  }
-
-  /** Resets the flag, so that `#surplus` refers to the bytes after the message that has just ended. */
-  messageEnded(): void {
-    this.#leftOver = false
-  }
-
-  settle(messageEnd: MessageEnd, trailers: FieldLines): SpringhouseError | undefined {
-    // RFC 9110 §6.5.1: none of these may be a trailer. The parser treats them as fields of the head and would refuse the next
-    // response on this connection. The current response is complete, so only the socket is closed.
-    if (this.#servesNoOther || hasField(trailers, 'connection') || hasField(trailers, 'transfer-encoding')) this.#socket?.destroy()
-    this.#servesNoOther = false
-    this.#served++
-    this.#current = undefined
-    // Only a close-delimited body ends after its socket.
-    if (this.#cut) return new SpringhouseError('ORIGIN_TRUNCATED')
-    // If there are surplus bytes, proxy and origin disagree where the message ends, so neither can be trusted (RFC 9112 §11.1).
-    // But a Content-Length that is reached is the end (§6.3). If the bytes after it are no response, the origin miscounted.
-    const surplus = this.#surplus
-    // An idle connection holds no buffer.
-    this.last = none
-    // A response to HEAD is complete at its empty line (§6.3): a body behind it is dropped with the connection.
-    if (messageEnd !== 'head' && (surplus === 'answer' || (surplus === 'bytes' && messageEnd !== 'length')))
-      return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' })
-    return undefined
   }
 
   serveNoOther(): void {
@@ -147,51 +350,24 @@ export class Http1Connection implements Transport, ResponseParserState {
     this.#home.discard(this)
   }
 
-  /**
-   * The kind of bytes after the end of the message: `answer` if they look like a response. Valid after undici's parser has
-   * processed its input. On a persistent connection the parser reads the surplus and refuses an unsolicited response; on a
-   * connection that is to be closed it returns the surplus to the socket.
-   */
-  get #surplus(): 'answer' | 'bytes' | undefined {
-    const error = this.#socket?.errored
-    if (!this.#leftOver && !(error instanceof Error && (error.name === 'HTTPParserError' || error.message === 'bad response'))) return undefined
-    return this.last.includes('HTTP/') ? 'answer' : 'bytes'
-  }
-
   /** True if it has a socket that is not closed. */
   get isOpen(): boolean {
-    return this.#socket?.destroyed === false
+    return this.#socket !== undefined
   }
 
-  get broken(): boolean {
-    return this.#socket?.errored instanceof Error
-  }
-
-  #watchLeftOver(socket: Socket): void {
-    const unshift = socket.unshift.bind(socket)
-    socket.unshift = (chunk: Buffer) => {
-      this.#leftOver = chunk.length > 0
-      unshift(chunk)
-    }
+  /** Closes the socket, and fails the request in flight. Resolves when the socket is closed. */
+  destroy(): Promise<void> {
+    this.#destroyed = true
+    const socket = this.#socket
+    const closed = socket === undefined || socket.destroyed ? Promise.resolve() : new Promise<void>((resolve) => socket.once('close', resolve))
+    this.#sent = true
+    this.#fail(Object.assign(new Error('the connection was destroyed'), { code: 'UND_ERR_DESTROYED' }))
+    return closed
   }
 }
 
-/**
- * Runs before undici's own listener and changes the code of a reset. undici treats ECONNRESET as the end of a close-delimited
- * body, and so accepts a truncated response as complete (client-h1.js, onHttpSocketError). If that response is paused, undici
- * even fails an uncaught assertion. With another code, the reset fails the request in flight. The code is UND_ERR_SOCKET because
- * undici then sends a waiting request over a new connection instead of failing it.
- */
-function admitReset(error: NodeJS.ErrnoException): void {
-  if (error.code === 'ECONNRESET') error.code = 'UND_ERR_SOCKET'
-}
+const none: FieldLines = []
 
-/**
- * Returns whether a socket that reports an orderly end was in fact reset. If a hang-up follows a short read, libuv reports the end
- * of the stream and never reads the error (uv__stream_io), so a body without a length would seem complete. The system still
- * knows: a reset connection has no peer address, while a half-closed one has. The address is read only here, because Node caches
- * the first one that it gets.
- */
-function wasReset(socket: Socket): boolean {
-  return socket.remoteAddress === undefined
+function surplusFault(): SpringhouseError {
+  return new SpringhouseError('ORIGIN_MALFORMED', { detail: 'bytes behind the message' })
 }

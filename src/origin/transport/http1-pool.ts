@@ -2,12 +2,13 @@
 import type { buildConnector } from 'undici'
 import type { Clock } from '../../clock.ts'
 import type { TransportPool, PoolWaiter } from './transport.ts'
-import type { IdleHolder, SocketBudget } from './socket-budget.ts'
+import type { IdleHolder } from './socket-budget.ts'
 import { Http1Connection, type Http1ConnectionOptions } from './http1-connection.ts'
 
 /**
  * How long ago the last response on a connection may have ended, for a request that must not be sent twice. `safe`: no server
- * closes a connection so soon. undici reads the socket once more before it sends, and uses another if anything has arrived.
+ * closes a connection so soon. The connection is read once more before the request is sent, and another socket is opened if anything
+ * has arrived.
  */
 const surelyOpenMs = { safe: 10, always: 500 } as const
 
@@ -23,14 +24,12 @@ export function uploadsAmong(most: number): number {
 }
 
 export interface Http1PoolOptions extends Http1ConnectionOptions {
-  readonly url: string
   readonly connector: buildConnector.connector
   readonly clock: Clock
   /** See OriginConfig. */
   readonly reuse: 'safe' | 'always'
   /** Most connections. */
   readonly most: number
-  readonly sockets: SocketBudget
 }
 
 export class Http1Pool implements TransportPool, IdleHolder {
@@ -112,23 +111,25 @@ export class Http1Pool implements TransportPool, IdleHolder {
 
   /** Takes back a connection: see Transport. */
   release(connection: Http1Connection): void {
-    if (this.#streams.delete(connection)) return queueMicrotask(() => void connection.client.destroy())
+    if (this.#streams.delete(connection)) return void connection.destroy()
     this.#takeBack(connection)
+    // It carried its last request.
+    if (!connection.isOpen) {
+      this.#all.delete(connection)
+      return this.#openForNext()
+    }
     const waiter = this.#nextWaiting()
     if (waiter !== undefined) {
       this.#lend(waiter, connection)
       queueMicrotask(() => waiter.start(connection))
-    } else if (this.#retired || connection.createdMs < this.#refusedMs) queueMicrotask(() => this.#part(connection))
+    } else if (this.#retired || connection.createdMs < this.#refusedMs) this.#part(connection)
     else {
       connection.idleSinceMs = this.#options.clock.monotonic()
       this.#idle.push(connection)
     }
   }
 
-  /**
-   * Takes back a connection that could not be made. Its Client is not reused: after some failed handshakes it still counts the
-   * lost request, and would never send another.
-   */
+  /** Takes back a connection that could not be made. */
   discard(connection: Http1Connection): void {
     this.#takeBack(connection)
     this.#part(connection)
@@ -139,6 +140,14 @@ export class Http1Pool implements TransportPool, IdleHolder {
   #openForNext(): void {
     const waiter = this.#nextWaiting()
     if (waiter !== undefined) this.#start(waiter, this.#open(this.#options.connector))
+  }
+
+  /** Forgets an idle connection whose socket was closed. */
+  closed(connection: Http1Connection): void {
+    const at = this.#idle.indexOf(connection)
+    if (at < 0) return
+    this.#idle.splice(at, 1)
+    this.#all.delete(connection)
   }
 
   #nextWaiting(): PoolWaiter | undefined {
@@ -157,14 +166,14 @@ export class Http1Pool implements TransportPool, IdleHolder {
 
   #open(connector: buildConnector.connector): Http1Connection {
     this.#openedMs = this.#options.clock.monotonic()
-    const connection = new Http1Connection(this, this.#options.url, connector, this.#options, this.#openedMs)
+    const connection = new Http1Connection(this, connector, this.#options, this.#openedMs)
     this.#all.add(connection)
     return connection
   }
 
   #part(connection: Http1Connection): void {
     this.#all.delete(connection)
-    void connection.client.destroy()
+    void connection.destroy()
   }
 
   cancel(waiter: PoolWaiter): boolean {
@@ -174,9 +183,8 @@ export class Http1Pool implements TransportPool, IdleHolder {
   closeIdle(): boolean {
     const oldest = this.#idle.shift()
     if (oldest === undefined) return false
-    const { isOpen } = oldest
     this.#part(oldest)
-    return isOpen || this.closeIdle()
+    return true
   }
 
   retire(): void {
@@ -187,6 +195,9 @@ export class Http1Pool implements TransportPool, IdleHolder {
 
   async close(): Promise<void> {
     this.#options.sockets.leave(this)
-    await Promise.all([...this.#all, ...this.#streams].map((connection) => connection.client.destroy()))
+    const refused = [...this.#waiting]
+    this.#waiting.clear()
+    for (const waiter of refused) waiter.onConnectError(Object.assign(new Error('the pool is closed'), { code: 'UND_ERR_DESTROYED' }))
+    await Promise.all([...this.#all, ...this.#streams].map((connection) => connection.destroy()))
   }
 }

@@ -18,8 +18,6 @@ const longestIdleMs = 60_000
 
 export interface Http2PoolOptions extends Http1PoolOptions {
   readonly tls: OriginTls | undefined
-  /** The path of a socket, in place of host and port. */
-  readonly socketPath?: string | undefined
 }
 
 /**
@@ -234,7 +232,7 @@ class Dial {
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 60_000)
     this.#deadline = setTimeout(() => this.giveUp(new SpringhouseError('ORIGIN_CONNECT_TIMEOUT')), timeouts.connectMs)
-    // Later errors belong to the session, or to undici.
+    // Later errors belong to the session, or to the HTTP/1.1 connection.
     socket.on('error', (error) => this.giveUp(error))
     socket.once(secure ? 'secureConnect' : 'connect', () => {
       if (this.#over) return
@@ -284,7 +282,7 @@ function opened(socket: Socket, connector: buildConnector.connector): buildConne
     const given = first
     first = undefined
     if (given === undefined || given.destroyed) connector(options, callback)
-    // Runs after the caller: undici sends nothing on a connection that is ready before its connect call returns.
+    // Runs after the caller, as a connection that has to be made does.
     else queueMicrotask(() => callback(null, given as TLSSocket))
   }
 }

@@ -1,10 +1,9 @@
-// Sends a request on an HTTP/2 stream, with the handler calls that undici makes for HTTP/1.1.
+// Sends a request on an HTTP/2 stream.
 import { constants, type ClientHttp2Stream } from 'node:http2'
 import { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import { SpringhouseError } from '../../errors.ts'
-import { fieldValue } from '../../http/fields.ts'
-import type { Transport } from './transport.ts'
+import { fieldValue, type FieldLines } from '../../http/fields.ts'
+import type { ResponseControl, ResponseHandler, Transport, TransportRequest } from './transport.ts'
 import { NotProcessed } from '../failures.ts'
 import { requestFields, sectionLines } from './http2-fields.ts'
 import type { Http2Connection, StreamOwner } from './http2-connection.ts'
@@ -16,26 +15,21 @@ const mostInterims = 100
  * A transport over one stream. A response ends with END_STREAM and nothing else (RFC 9113 §8.1); Node also ends a body normally
  * if its stream was reset or its connection lost. An aborted request resets its stream (§5.4.2), and the session goes on.
  */
-export class Http2StreamTransport implements Transport, Dispatcher.DispatchController, StreamOwner {
-  aborted = false
+export class Http2StreamTransport implements Transport, ResponseControl, StreamOwner {
   paused = false
-  reason: Error | null = null
-  rawHeaders: string[] = []
-  rawTrailers: string[] = []
   receivedAny = false
   stale = false
   readonly isHttp2 = true
   endsAtHead = false
   readonly isHttp10 = false
-  /** Always false: a failure calls the handler at once. */
-  readonly broken = false
   readonly #session: Http2Connection
   readonly #leave: () => void
   readonly #giveBack: () => void
-  #handler: Dispatcher.DispatchHandler | undefined
+  #handler: ResponseHandler | undefined
   #stream: ClientHttp2Stream | undefined
   #body: Readable | undefined
   #bodySent = false
+  #trailers: FieldLines = []
   /** The number of fields of each field section that Node has not delivered yet. */
   readonly #announced: number[] = []
   #resetCode: number | undefined
@@ -55,18 +49,17 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     this.#giveBack = giveBack
   }
 
-  dispatch({ method, path, headers, body: given }: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    const body = given as Readable | Buffer | string | null | undefined ?? null
-    const lines = headers as string[]
-    const length = Number(fieldValue(lines, 'content-length'))
+  dispatch({ method, path, fields, body }: TransportRequest, handler: ResponseHandler): void {
+    const length = Number(fieldValue(fields, 'content-length'))
     this.#handler = handler
-    handler.onRequestStart?.(this, null)
-    if (this.aborted) return
+    handler.onRequestStart(this)
+    // It may have been aborted.
+    if (this.#over) return
     const session = this.#session
     let stream: ClientHttp2Stream
     try {
       if (body === null && length > 0) throw new TypeError('a length of nothing')
-      stream = session.request(requestFields(method, path, session.scheme, lines), body === null, this)
+      stream = session.request(requestFields(method, path, session.scheme, fields), body === null, this)
     } catch (error) {
       return queueMicrotask(() => this.#fail(error instanceof NotProcessed ? error : new SpringhouseError('BAD_REQUEST', { cause: error })))
     }
@@ -94,7 +87,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     stream.on('response', (_fields, flags, raw?: string[]) => this.#head(raw, flags))
     stream.on('trailers', (_fields, _flags, raw?: string[]) => {
       const lines = this.#section(raw)
-      if (lines !== undefined) this.rawTrailers = lines
+      if (lines !== undefined) this.#trailers = lines
       if (this.#allRead) this.#finish()
     })
     stream.on('end', () => {
@@ -144,8 +137,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     const status = statusOf(raw)
     // RFC 9110 §15.2.1: 100 concerns this hop only and is not forwarded.
     if (status === constants.HTTP_STATUS_CONTINUE) return
-    this.rawHeaders = lines
-    this.#handler?.onResponseStart?.(this, status, {})
+    this.#handler?.onResponseStart(this, status, lines)
   }
 
   #head(raw: string[] | undefined, flags: number): void {
@@ -153,9 +145,8 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     if (lines === undefined) return
     this.#headSeen = true
     this.endsAtHead = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
-    this.rawHeaders = lines
     clearTimeout(this.#timer)
-    this.#handler?.onResponseStart?.(this, statusOf(raw), {})
+    this.#handler?.onResponseStart(this, statusOf(raw), lines)
     // Not earlier: Node would deliver the first bytes before their head.
     this.#stream?.on('data', (chunk: Buffer) => this.#data(chunk))
     // A `data` listener resumes the stream, so the pause is applied again, unless the whole response has arrived.
@@ -164,7 +155,7 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
 
   #data(chunk: Buffer): void {
     if (this.#over) return
-    this.#handler?.onResponseData?.(this, chunk)
+    this.#handler?.onResponseData(this, chunk)
   }
 
   pause(): void {
@@ -180,8 +171,6 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
   }
 
   abort(reason: Error): void {
-    this.aborted = true
-    this.reason = reason
     this.#fail(reason)
   }
 
@@ -247,13 +236,13 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     if (this.#over) return
     this.#session.answered()
     this.#stop()
-    this.#handler?.onResponseEnd?.(this, {})
+    this.#handler?.onResponseEnd(this, this.#trailers)
   }
 
   #fail(error: Error): void {
     if (this.#over) return
     this.#stop()
-    this.#handler?.onResponseError?.(this, error)
+    this.#handler?.onResponseError(this, error)
   }
 
   /** Stops sending and receiving. */
@@ -266,19 +255,6 @@ export class Http2StreamTransport implements Transport, Dispatcher.DispatchContr
     if (stream !== undefined && !stream.closed && !(this.#endSeen && this.#bodySent)) stream.close(constants.NGHTTP2_CANCEL)
     // Received bytes must not wait for a reader.
     stream?.resume()
-  }
-
-  // The methods for surplus bytes do nothing: each stream has its own end.
-  answering(): void {
-    return
-  }
-
-  messageEnded(): void {
-    return
-  }
-
-  settle(): undefined {
-    return undefined
   }
 
   serveNoOther(): void {

@@ -13,6 +13,8 @@ export interface IdleHolder {
 export class SocketBudget {
   readonly #most: number
   readonly #holders = new Set<IdleHolder>()
+  /** Open sockets. */
+  readonly #sockets = new WeakSet<Socket>()
   #open = 0
 
   /** @param most most sockets at once */
@@ -39,7 +41,13 @@ export class SocketBudget {
 
   /** Gives the place back when the socket closes. */
   giveBackAfter(socket: Socket): void {
-    socket.once('close', () => this.giveBack())
+    this.#sockets.add(socket)
+    socket.once('close', () => this.destroyed(socket))
+  }
+
+  /** Gives the place of a destroyed socket back. Its descriptor is free at once. Its event comes later, and a new socket must not wait for it. */
+  destroyed(socket: Socket): void {
+    if (this.#sockets.delete(socket)) this.giveBack()
   }
 
   giveBack(): void {

@@ -4,13 +4,11 @@ import type { Duplex } from 'node:stream'
 
 const ended: unique symbol = Symbol('springhouse.ended')
 
-/** undici removes the socket from a request whose body it breaks off. */
-type EndedSocket = (IncomingMessage['socket'] & { [ended]?: true }) | null
+type EndedSocket = IncomingMessage['socket'] & { [ended]?: true }
 
 /** Takes no more requests from this connection. The client sees Connection: close; Node's parser goes on with the bytes it has. */
 export function endConnection(request: IncomingMessage): void {
   const socket = request.socket as EndedSocket
-  if (socket === null) return
   socket[ended] = true
   // Node calls this behind the last response of a connection.
   socket.destroySoon = () => linger(socket)
@@ -18,7 +16,7 @@ export function endConnection(request: IncomingMessage): void {
 
 /** True if a request came behind the last one of its connection. */
 export function isBehindTheEnd(request: IncomingMessage): boolean {
-  return (request.socket as EndedSocket)?.[ended] === true
+  return (request.socket as EndedSocket)[ended] === true
 }
 
 const lingerMs = 2_000

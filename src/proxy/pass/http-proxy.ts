@@ -76,7 +76,6 @@ export class HttpProxy {
 
   #send(pass: Pass, request: ClientRequest, body: ClientRequest | Buffer | null, failed: (cause: unknown) => void): void {
     const { response } = pass.exchange
-    // undici takes the socket off a request whose body it breaks off.
     const connection = request instanceof Http2Request ? undefined : request.socket
     const senderGone = (): boolean => connection?.destroyed === true || response.hasLeft
     const message = new PassedMessage(() => new PassRelay(this.#parts, pass, failed).start({ body, senderGone }), failed)

@@ -2,6 +2,7 @@
 import type { CryptoKey, JWTVerifyOptions } from 'jose'
 import type { Clock } from '../../clock.ts'
 import type { FacetText } from '../../policy/facets.ts'
+import { sharingOf, type IdentityRules, type Sharing } from '../../policy/identity.ts'
 import type { JsonObject } from '../json.ts'
 import { claimText, numberOf, stringOf, type DecodedToken } from './claims.ts'
 import type { Jose } from './jose.ts'
@@ -34,6 +35,7 @@ export class VerifiedToken {
   readonly #claims: JsonObject
   readonly #places: Readonly<Record<string, string>>
   #data: string | undefined
+  #shared: { readonly rules: IdentityRules; readonly sharing: Sharing } | undefined
 
   constructor(claims: JsonObject, expSeconds: number, { name, claims: places, leewayMs }: ProviderSettings) {
     this.source = name
@@ -74,6 +76,12 @@ export class VerifiedToken {
     const place = Object.hasOwn(this.#places, name) ? this.#places[name] as string : name === 'user' ? 'sub' : name
     const text = claimText(this.#claims, place)
     return name === 'user' && text !== undefined && !isText(text) ? undefined : text
+  }
+
+  /** The responses that its sender may share under the rules of a route. Kept for the route that was the last. */
+  sharing(rules: IdentityRules): Sharing {
+    if (this.#shared?.rules !== rules) this.#shared = { rules, sharing: sharingOf({ kind: 'known', source: this.source, facet: name => this.value(name), mark: undefined }, rules) }
+    return this.#shared.sharing
   }
 
   /** The claims to which the configuration gives names, as a JSON object. */

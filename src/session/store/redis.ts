@@ -7,6 +7,7 @@ import type { Script } from '../../store/redis/connect/script.ts'
 import { dataBytes } from '../data.ts'
 import { decodeRecord, memberField, memberName } from './record.ts'
 import { activateScript, createScript, doomScript, endScript, enterScript, markScript, patchScript, presentScript, rotateScript, touchScript } from './scripts.ts'
+import { Together } from './together.ts'
 import type { EndResult, Entry, NewSession, Patch, PatchResult, Presented, SessionRecord, SessionStore, UserKey } from './store.ts'
 
 /** A session and its keys are in one slot of a cluster, the sessions of a user in another. */
@@ -14,17 +15,20 @@ export class RedisSessionStore implements SessionStore {
   readonly #lane: GuardedClient
   readonly #prefix: string
   readonly #channel: string
+  readonly #together: Together
 
   /** @param channel receives the id of each session that ends */
   constructor(lane: GuardedClient, prefix: string, channel: string) {
     this.#lane = lane
     this.#prefix = prefix
     this.#channel = channel
+    this.#together = new Together(lane.client)
   }
 
   async read(sid: string): Promise<SessionRecord | undefined> {
     let reply: unknown
     try {
+      this.#together.hold()
       reply = await this.#lane.call('HGETALL', [this.#record(sid)])
     } catch (cause) {
       throw new SpringhouseError('SESSION_UNAVAILABLE', { cause })

@@ -47,6 +47,10 @@ const pooledBelowBytes = Buffer.poolSize >>> 1
  */
 export class ChunkBuffer {
   readonly #pieces: Buffer[] = []
+  /** Where each piece begins. */
+  readonly #starts: number[] = []
+  /** The length of all pieces, without the block that is being filled. */
+  #sealedBytes = 0
   #block: Buffer | undefined
   #blockUsed = 0
   #bytes = 0
@@ -67,7 +71,7 @@ export class ChunkBuffer {
     this.#bytes += chunk.length
     if (chunk.length * 2 >= chunk.buffer.byteLength) {
       this.#seal()
-      this.#pieces.push(chunk)
+      this.#append(chunk)
       this.#heldBytes += chunk.buffer.byteLength
       return
     }
@@ -83,9 +87,28 @@ export class ChunkBuffer {
   }
 
   #seal(): void {
-    if (this.#block !== undefined && this.#blockUsed > 0) this.#pieces.push(this.#block.subarray(0, this.#blockUsed))
+    if (this.#block !== undefined && this.#blockUsed > 0) this.#append(this.#block.subarray(0, this.#blockUsed))
     this.#block = undefined
     this.#blockUsed = 0
+  }
+
+  #append(piece: Buffer): void {
+    this.#starts.push(this.#sealedBytes)
+    this.#pieces.push(piece)
+    this.#sealedBytes += piece.length
+  }
+
+  /** Returns bytes from a position on: at least one, as far as they lie together; undefined if they are not here. */
+  from(position: number): Buffer | undefined {
+    if (position >= this.#bytes) return undefined
+    if (position >= this.#sealedBytes) return this.#block?.subarray(position - this.#sealedBytes, this.#blockUsed)
+    let [low, high] = [0, this.#pieces.length - 1]
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if ((this.#starts[middle] as number) <= position) low = middle
+      else high = middle - 1
+    }
+    return this.#pieces[low]?.subarray(position - (this.#starts[low] as number))
   }
 
   /** Copies all bytes to their final place. */
@@ -110,7 +133,12 @@ export class ChunkBuffer {
 
   clear(): void {
     this.#pieces.length = 0
+    this.#starts.length = 0
     this.#block = undefined
-    this.#blockUsed = this.#bytes = this.#heldBytes = 0
+    this.#sealedBytes =
+      this.#blockUsed =
+      this.#bytes =
+      this.#heldBytes =
+        0
   }
 }

@@ -58,6 +58,7 @@ export class Incoming {
         end()
         pieces.clear()
       },
+      written: position => pieces.from(position),
       get gaveUp() {
         return gaveUp
       },

@@ -170,6 +170,7 @@ class Tiered implements TieredStore {
         void near.write(chunk)
         return shared.write(chunk)
       },
+      written: position => near.written?.(position),
       get gaveUp() {
         return near.gaveUp && shared.gaveUp
       },

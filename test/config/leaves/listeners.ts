@@ -245,6 +245,7 @@ export const listeners: Readonly<Record<string, Probe>> = {
     expected: [60, 7_200],
     see: async (house) => Number(/Max-Age=(\d+)/.exec((await logIn(house, token)).header('set-cookie') ?? '')?.[1]),
   }),
+  'admin.dashboard': each({ values: [true, false], expected: [200, 404], see: async (house) => (await house.admin('/')).status }),
   'admin.loginsPerMinute': each({
     values: [1, 2],
     expected: [429, 401],

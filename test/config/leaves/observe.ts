@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { systemClock } from '../../../src/clock.ts'
 import { eventually } from '../../support/log.ts'
 import { startRedis } from '../../support/redis.ts'
+import { token } from '../../support/proxy.ts'
 import { each, type Probe, type Under } from './probe.ts'
 
 async function read<T>(house: Under, path: string): Promise<T> {
@@ -52,6 +53,23 @@ export const observe: Readonly<Record<string, Probe>> = {
     see: async (house) => {
       await getMany(house, 30)
       return (await read<{ items: unknown[] }>(house, '/v1/top?limit=256')).items.length
+    },
+  }),
+  'observe.tailPerSecond': each({
+    values: [1, 2],
+    expected: [1, 2],
+    see: async (house) => {
+      const stream = await fetch(`${house.app.adminUrl}/v1/tail`, { headers: { authorization: `Bearer ${token}` } })
+      await getMany(house, 4)
+      house.manual.advance(1_000)
+      await house.get('/last')
+      let text = ''
+      const decoder = new TextDecoder()
+      for await (const chunk of stream.body as ReadableStream<Uint8Array>) {
+        text += decoder.decode(chunk)
+        if (text.includes('"target":"/last"')) break
+      }
+      return text.split('event: request').length - 2
     },
   }),
   'observe.reportMs': async (t, path) => {

@@ -32,13 +32,13 @@ export interface Replica {
   readonly applied: LogPosition
 }
 
+// Begins a message that is no acknowledgement. A build without `listen` takes it for one, and finds nothing new.
+const messageMark = 'message '
 /** Watches a purge. */
 interface Watcher {
   seen(now: Acknowledgements): void
   readonly signal: AbortSignal
 }
-// Begins a message that is no acknowledgement. A build without `listen` takes it for one, and finds nothing new.
-const messageMark = 'message '
 
 // How often a purge checks again which replicas have applied it, in case a message was lost.
 const lookAgainMs = 100
