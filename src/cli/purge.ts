@@ -101,7 +101,13 @@ function refuseWildcards(urls: readonly string[], prefixes: readonly string[]): 
     )
   const prefix = prefixes.find(each => each.endsWith('*'))
   if (prefix !== undefined)
-    throw new CommandFailure(`purge: --prefix needs no *, because it takes every URL that begins so: use --prefix ${prefix.replace(/\*+$/, '') || '/'}`, USAGE)
+    throw new CommandFailure(`purge: --prefix needs no *, because it takes every URL that begins so: use --prefix ${withoutStars(prefix) || '/'}`, USAGE)
+}
+
+function withoutStars(prefix: string): string {
+  let end = prefix.length
+  while (prefix[end - 1] === '*') end--
+  return prefix.slice(0, end)
 }
 
 function unconfirmedLine({ id, replicas }: Outcome, waitMs: number | undefined): string {

@@ -17,10 +17,10 @@ export function decidingField(reason: NotStoredReason, requestField: RequestFiel
     case 'no-store':
     case 'private':
     case 'must-understand':
-      return directiveField(response, reason)
+      return directiveField(response, directives[reason])
     case 'not-fresh':
     case 'bad-lifetime':
-      return directiveField(response, 'max-?age') ?? valued(response, 'Expires')
+      return directiveField(response, maxAge) ?? valued(response, 'Expires')
     case 'no-lifetime':
       return valued(response, 'Cache-Control')
     case 'authorization':
@@ -57,8 +57,11 @@ export function decidingField(reason: NotStoredReason, requestField: RequestFiel
 /** Fields with cache directives, in the order in which they count (directives.ts). */
 const directiveFields = ['CDN-Cache-Control', 'Surrogate-Control', 'Cache-Control'] as const
 
-function directiveField(response: FieldLines, directive: string): DecidingField | undefined {
-  const named = new RegExp(directive, 'i')
+const directives = { 'no-store': /no-store/i, 'private': /private/i, 'must-understand': /must-understand/i } as const
+/** max-age and s-maxage. */
+const maxAge = /max-?age/i
+
+function directiveField(response: FieldLines, named: RegExp): DecidingField | undefined {
   const name = directiveFields.find(field => named.test(fieldValue(response, field.toLowerCase()) ?? ''))
   return name === undefined ? undefined : valued(response, name)
 }

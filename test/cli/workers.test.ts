@@ -142,7 +142,7 @@ test('statistics cover all workers, at any worker; a worker that hangs is left o
   const { routes: [route] } = JSON.parse(await text('/v1/routes')) as { routes: { requests: number; latencyMs: { miss: { count: number } } }[] }
   t.equal(route?.requests, sent)
   t.equal(route?.latencyMs.miss.count, sent, 'each request was for a new path')
-  // A single stream shows the requests of both workers.
+  // The stream shows the requests of both workers.
   const leaving = new AbortController()
   const tail = await fetch(`${admin}/v1/tail`, { headers: { Authorization: 'Bearer abc-abc-abc-abc-abc' }, signal: leaving.signal })
   const shown = new Set<string>()

@@ -36,7 +36,8 @@ function completed(given: Readonly<Record<string, unknown>>, folder: string): st
   const routes = (given['routes'] ?? []) as readonly { origin: string; identity?: unknown }[]
   const sessions = given['sessions'] ?? (routes.some(({ identity }) => identity !== undefined) && given['auth'] === undefined ? { enabled: true } : undefined)
   const origins = given['origins'] ?? Object.fromEntries(['api', ...routes.map(({ origin }) => origin)].map(name => [name, { servers: ['http://127.0.0.1:9'] }]))
-  return stringify({ ...given, origins, ...(sessions !== undefined && { sessions }) }).replaceAll(/(\btokenFile: )\S+/g, `$1${folder}/token`).replaceAll(/(\bkeyFile: )\S+/g,
-    `$1${folder}/session-key.pem`)
-    .replaceAll(/(\b(?:cert|ca): )\/\S+/g, `$1${folder}/cert.pem`).replaceAll(/(\bkey: )\/\S+/g, `$1${folder}/key.pem`)
+  const files: readonly (readonly [setting: RegExp, file: string])[] = [[/(\btokenFile: )\S+/g, 'token'], [/(\bkeyFile: )\S+/g, 'session-key.pem'], [/(\b(?:cert|ca): )\/\S+/g,
+    'cert.pem'], [/(\bkey: )\/\S+/g, 'key.pem']]
+  const text = stringify({ ...given, origins, ...(sessions !== undefined && { sessions }) })
+  return files.reduce((changed, [setting, file]) => changed.replaceAll(setting, `$1${folder}/${file}`), text)
 }
