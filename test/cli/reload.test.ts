@@ -36,7 +36,7 @@ for (const workers of [1, 2]) {
     t.same(await both(), old)
 
     writeFileSync(file, text('/new'))
-    t.match(await reload('the-token-of-a-reader'), { code: 1, stderr: /The token lacks the required scope/ })
+    t.match(await reload('the-token-of-a-reader'), { code: 5, stderr: /The token lacks the required scope/ })
     t.same(await both(), old)
     t.strictSame(await reload('the-token-of-an-admin'), { code: 0, stdout: 'configuration reloaded\n', stderr: '' })
     t.same(await both(), renewed, 'as soon as the command ends, in every worker')
