@@ -1,4 +1,4 @@
-// GET / and /assets: the admin page. Its files hold no data, so they need no token; the page logs in for what it shows.
+// GET /, /docs and /assets: the admin page. Its files hold no data, so they need no token; the page logs in for what it shows.
 import type { FastifyInstance } from 'fastify'
 import { SpringhouseError } from '../errors.ts'
 import { acceptsCodings } from '../http/content-codings.ts'
@@ -23,6 +23,9 @@ export function pageRoutes(app: FastifyInstance): void {
     const { document, policy } = await files()
     return reply.headers({ ...isolation, 'content-security-policy': policy, 'content-type': 'text/html; charset=utf-8' }).send(document)
   })
+
+  // The page shows the description of the API to a login.
+  app.get('/docs', { config: { scope: 'open' } }, async (_request, reply) => reply.redirect('/#/api', 302))
 
   app.get<{ Params: { '*': string } }>('/assets/*', { config: { scope: 'open' } }, async (request, reply) => {
     const asset = (await files()).assets.get(request.params['*'])

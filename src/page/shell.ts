@@ -16,6 +16,7 @@ import { Explain } from './views/explain.ts'
 import { Fleet } from './views/fleet.ts'
 import { Overview } from './views/overview.ts'
 import { Purge } from './views/purge.ts'
+import { Reference } from './views/reference.ts'
 import { Routes } from './views/routes.ts'
 import { Traffic } from './views/traffic.ts'
 import { count } from './words.ts'
@@ -138,6 +139,7 @@ export function Shell({ login, left }: { readonly login: Login; readonly left: (
       traffic: () => html`<${Traffic} scope=${scope} parameters=${parameters} />`,
       entries: () => html`<${Entries} parameters=${parameters} scopes=${login.scopes} />`,
       fleet: () => html`<${Fleet} health=${health} parameters=${parameters} />`,
+      api: () => html`<${Reference} />`,
       config: () => html`<${Config} health=${health} />`,
     }[current]()
   }

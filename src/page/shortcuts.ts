@@ -12,6 +12,7 @@ export const views = [
   ['entries', 'Entries', 'e'],
   ['fleet', 'Fleet', 'f'],
   ['config', 'Config', 'c'],
+  ['api', 'API', 'a'],
 ] as const
 
 /** How long the letter after `g` may take. */

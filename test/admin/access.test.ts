@@ -97,7 +97,7 @@ tap.test('there is no CORS', async (t) => {
 
 tap.test('an unknown path is a 404, and so is what is not built yet', async (t) => {
   const { ask } = await listen(t)
-  for (const path of ['/assets/', '/assets/x.js', '/v1', '/v1/stats/', '/v1/sessions', '/docs', '/v1/purge/x', '/__proto__']) {
+  for (const path of ['/assets/', '/assets/x.js', '/v1', '/v1/stats/', '/v1/sessions', '/docs/x', '/v1/purge/x', '/__proto__']) {
     isProblem(t, await ask(path), 404, 'NOT_FOUND')
   }
   isProblem(t, await ask('/no-such-path', { body: { all: true } }), 404, 'NOT_FOUND')

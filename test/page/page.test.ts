@@ -9,7 +9,7 @@ import { overRedis, startProxy, token, type TestProxy } from '../support/proxy.t
 import { startRedis } from '../support/redis.ts'
 
 const viewerToken = 'a-token-of-a-viewer-of-the-page'
-const views = ['overview', 'routes', 'explain', 'purge', 'traffic', 'entries', 'fleet', 'config'] as const
+const views = ['overview', 'routes', 'explain', 'purge', 'traffic', 'entries', 'fleet', 'config', 'api'] as const
 /** Pictures of each view at each size and in both colours, for a person to review. */
 const screenshots = join('.build', 'screenshots')
 const axeScript = readFileSync(axePath, 'utf8')
@@ -171,6 +171,14 @@ if (browserPath === undefined && process.env['SPRINGHOUSE_TEST_BROWSER_REQUIRED'
       t.notMatch(await page.content(), token)
     })
 
+    await test.test('/docs shows every endpoint, with its parameters and members', async () => {
+      await page.goto(`${adminUrl}/docs`)
+      await page.getByText('POST /v1/purge').click()
+      await page.getByText('Tags that the origin put on its responses').waitFor()
+      await page.getByText('GET /v1/top').click()
+      await page.getByText('The kind of names; keys if not given.').waitFor()
+    })
+
     await test.test('keys: a view, the field for a URL, help, and none of them once they are turned off', async (t) => {
       await page.locator('main').focus()
       await page.keyboard.press('g')
@@ -213,7 +221,7 @@ if (browserPath === undefined && process.env['SPRINGHOUSE_TEST_BROWSER_REQUIRED'
           const opened = await open(other, adminUrl)
           for (const view of views) {
             await goTo(opened.page, view)
-            await heading(opened.page, view === 'config' ? 'Configuration' : view.charAt(0).toUpperCase() + view.slice(1)).waitFor()
+            await heading(opened.page, { config: 'Configuration', api: 'API' }[view as string] ?? view.charAt(0).toUpperCase() + view.slice(1)).waitFor()
             await opened.page.getByText(/^Loading/).first().waitFor({ state: 'detached' })
             t.ok(await opened.page.evaluate('document.documentElement.scrollWidth <= innerWidth'), `${view} fits ${width} pixels`)
             await opened.page.screenshot({ path: join(screenshots, `${view}-${width}-${scheme}.png`), fullPage: true })
