@@ -3,7 +3,6 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
@@ -14,6 +13,7 @@ import { endWithUs } from '../support/children.ts'
 import { startProxy } from '../support/proxy.ts'
 import { rawHeader, startOrigin } from '../support/scripted-origin.ts'
 import { skipWithout } from './programs.ts'
+import { accepts } from '../support/programs.ts'
 
 const skip = skipWithout('nginx', ['-v'])
 
@@ -43,16 +43,6 @@ async function startNginx(t: Test, name: string, port: number, replaced: Readonl
     await new Promise(resolve => setTimeout(resolve, 20))
   }
   return folder
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 }
 
 /** A request over TLS for shop.example. */

@@ -7,13 +7,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { freePort } from '../cli/command.ts'
 import { endWithUs } from '../support/children.ts'
 import { blocksOf, page, root, type Block } from './blocks.ts'
+import { accepts, endGroup } from '../support/programs.ts'
 
 // tools/packages.mjs bundles the program.
 const program = fileURLToPath(new URL('../../program/cli/main.js', import.meta.url))
@@ -110,7 +110,7 @@ class Reader {
   async serve({ text }: Block, where: string): Promise<string> {
     const kind = /springhouse serve|npm start/.test(text) ? 'proxy' : 'backend'
     const before = this.#servers.get(kind)
-    if (before !== undefined) await stop(before)
+    if (before !== undefined) await endGroup(before)
     const child = this.#shell(`${this.#exports}${text}`)
     this.#servers.set(kind, child)
     let printed = ''
@@ -131,23 +131,6 @@ class Reader {
   }
 
   async end(): Promise<void> {
-    for (const child of this.#servers.values()) await stop(child)
+    for (const child of this.#servers.values()) await endGroup(child)
   }
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const closed = once(child, 'close')
-  process.kill(-(child.pid as number), 'SIGKILL')
-  await closed
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 }

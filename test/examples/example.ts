@@ -1,12 +1,12 @@
 // A program of examples/ behind the real proxy, both started by the lines of examples/README.md.
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { freePort } from '../cli/command.ts'
 import { endWithUs } from '../support/children.ts'
+import { accepts, endGroup } from '../support/programs.ts'
 
 // Compiled, this is .build/test/examples/example.js. tools/packages.mjs bundles the program.
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -80,21 +80,4 @@ function start(t: Test, line: string, env: Readonly<Record<string, string>>): St
       }
     },
   }
-}
-
-async function endGroup(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const closed = once(child, 'close')
-  process.kill(-(child.pid as number), 'SIGKILL')
-  await closed
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 }
